@@ -1,0 +1,1 @@
+//! The hosting plugin as a loadable library.
