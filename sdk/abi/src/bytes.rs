@@ -1,0 +1,71 @@
+//! Byte buffers that cross without being copied.
+
+use bytes::Bytes;
+
+/// A shared, immutable byte buffer with the owner's own way to free it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawBytes {
+    start: *const u8,
+    len: usize,
+    owner: *mut (),
+    release: extern "C" fn(*mut ()),
+}
+
+// SAFETY: the bytes are immutable and the owner is a Bytes, which is Send and Sync.
+unsafe impl Send for RawBytes {}
+// SAFETY: as above.
+unsafe impl Sync for RawBytes {}
+
+impl RawBytes {
+    /// An empty buffer; allocates nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        extern "C" fn nothing(_: *mut ()) {}
+        Self {
+            start: std::ptr::NonNull::dangling().as_ptr(),
+            len: 0,
+            owner: std::ptr::null_mut(),
+            release: nothing,
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: `start` and `len` describe a buffer that the owner keeps alive.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl From<Bytes> for RawBytes {
+    fn from(bytes: Bytes) -> Self {
+        extern "C" fn release(owner: *mut ()) {
+            // SAFETY: `owner` came from Box::into_raw below and is released once, by Drop.
+            drop(unsafe { Box::from_raw(owner.cast::<Bytes>()) });
+        }
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        let (start, len) = (bytes.as_ptr(), bytes.len());
+        Self { start, len, owner: Box::into_raw(Box::new(bytes)).cast(), release }
+    }
+}
+
+impl From<RawBytes> for Bytes {
+    fn from(raw: RawBytes) -> Self {
+        if raw.len == 0 { Self::new() } else { Self::from_owner(raw) }
+    }
+}
+
+impl AsRef<[u8]> for RawBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl Drop for RawBytes {
+    fn drop(&mut self) {
+        (self.release)(self.owner);
+    }
+}

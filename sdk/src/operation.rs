@@ -1,0 +1,128 @@
+//! Admin operations: typed input, typed output, one path. The CLI, the HTTP API and the admin
+//! pages call the same ones.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Scope};
+use crate::error::Result;
+use crate::http::Method;
+
+/// Runs one operation.
+///
+/// The input is one JSON object: parameters of the path and the query, and the fields of the body,
+/// together. Give it `#[serde(deny_unknown_fields)]`: unknown fields are errors.
+pub trait Operate: Send + Sync + 'static {
+    /// What it takes.
+    type Input: DeserializeOwned + JsonSchema + Send;
+    /// What it answers.
+    type Output: Serialize + JsonSchema + Send;
+    /// Runs it.
+    fn operate(
+        &self,
+        call: &Call,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+/// An operation as the manifest declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path on the admin host, with `{name}` for parameters.
+    pub path: String,
+    /// One sentence.
+    pub summary: String,
+    /// The scope that a key needs.
+    pub scope: String,
+    /// JSON schema of the input.
+    pub input: serde_json::Value,
+    /// JSON schema of the output.
+    pub output: serde_json::Value,
+    /// An example of an input.
+    pub example: Option<serde_json::Value>,
+    /// Codes of errors beyond the general ones.
+    pub errors: Vec<String>,
+}
+
+impl Operation {
+    fn new<O: Operate>(method: Method, path: &str) -> Self {
+        let schema = |schema: schemars::Schema| schema.to_value();
+        let mut generator = SchemaGenerator::default();
+        Self {
+            method,
+            path: path.to_owned(),
+            summary: String::new(),
+            scope: if method == Method::Get { Scope::Read } else { Scope::Admin }.name().to_owned(),
+            input: schema(generator.root_schema_for::<O::Input>()),
+            output: schema(SchemaGenerator::default().into_root_schema_for::<O::Output>()),
+            example: None,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Reads; changes nothing. Needs the scope `read`.
+    #[must_use]
+    pub fn get<O: Operate>(path: &str) -> Self {
+        Self::new::<O>(Method::Get, path)
+    }
+
+    /// Does something. Needs the scope `admin`.
+    #[must_use]
+    pub fn post<O: Operate>(path: &str) -> Self {
+        Self::new::<O>(Method::Post, path)
+    }
+
+    /// Sets something. Needs the scope `admin`.
+    #[must_use]
+    pub fn put<O: Operate>(path: &str) -> Self {
+        Self::new::<O>(Method::Put, path)
+    }
+
+    /// Removes something. Needs the scope `admin`.
+    #[must_use]
+    pub fn delete<O: Operate>(path: &str) -> Self {
+        Self::new::<O>(Method::Delete, path)
+    }
+
+    /// One sentence about it.
+    #[must_use]
+    pub fn summary(mut self, summary: &str) -> Self {
+        self.summary = summary.to_owned();
+        self
+    }
+
+    /// The scope that a key needs.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope.name().to_owned();
+        self
+    }
+
+    /// An example of an input.
+    #[must_use]
+    pub fn example(mut self, input: serde_json::Value) -> Self {
+        self.example = Some(input);
+        self
+    }
+
+    /// A code that it may answer beyond the general ones.
+    #[must_use]
+    pub fn error(mut self, code: &str) -> Self {
+        self.errors.push(code.to_owned());
+        self
+    }
+
+    /// Method and path, the key of the operation: `GET /api/apps`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method.as_str(), self.path)
+    }
+}
+
+/// An operation's input when it takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoInput {}

@@ -1,0 +1,10 @@
+//! The service interfaces that ship with fazt, one file each.
+//!
+//! They carry no trace of how a provider keeps its data: another provider, on another engine,
+//! implements the same trait and passes the same conformance tests.
+
+pub mod app_data;
+pub mod apps;
+
+pub use app_data::{AppData, AppDataApi};
+pub use apps::{Apps, AppsApi};
