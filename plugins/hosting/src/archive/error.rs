@@ -110,6 +110,8 @@ pub enum RefusalKind {
     MultipleEndRecords,
     /// Too many bytes that belong to no entry.
     Junk,
+    /// A record between the entries that the central directory does not list.
+    UnlistedRecord,
     /// One part of several.
     Split,
     /// ZIP64 records that disagree with the classic ones or with themselves.
@@ -191,6 +193,7 @@ impl RefusalKind {
             Self::Empty => ("EMPTY_ARCHIVE", "pack at least one file"),
             Self::MultipleEndRecords => ("MULTIPLE_END_RECORDS", AGAIN),
             Self::Junk => ("JUNK_AROUND_ARCHIVE", AGAIN),
+            Self::UnlistedRecord => ("UNLISTED_RECORD", "upload it again, whole, or pack it again"),
             Self::Split => ("SPLIT_ARCHIVE", "pack it as one file"),
             Self::Zip64Inconsistent => ("ZIP64_INCONSISTENT", AGAIN),
             Self::DirectoryInconsistent => ("DIRECTORY_INCONSISTENT", AGAIN),

@@ -7,6 +7,7 @@
 //! there, because a program that searches forwards would believe it.
 
 use std::io::{Read, Seek};
+use std::ops::Range;
 
 use super::error::{ArchiveError, Refusal, RefusalKind};
 use super::limits::ArchiveLimits;
@@ -22,8 +23,8 @@ pub(super) struct Directory {
     pub(super) prefix_bytes: u64,
     /// Where other end records start.
     pub(super) rivals: Vec<u64>,
-    /// Bytes after the end record and its comment.
-    pub(super) trailing_bytes: u64,
+    /// What follows the end record and its comment.
+    pub(super) trailing: Range<u64>,
 }
 
 /// What the end records say together.
@@ -45,8 +46,8 @@ pub(super) fn locate<R: Read + Seek>(
         return Err(Refusal::archive(RefusalKind::Empty, "is empty"));
     }
     let (end_at, end, rivals) = find_end(source, limits)?;
-    let trailing_bytes =
-        source.bytes() - end_at - EndRecord::BYTES as u64 - u64::from(end.comment_bytes);
+    let comment_end = end_at + EndRecord::BYTES as u64 + u64::from(end.comment_bytes);
+    let trailing_bytes = source.bytes() - comment_end;
     let claim = match zip64(source, end_at, &end)? {
         Some(claim) => claim,
         None => classic(end_at, &end)?,
@@ -99,7 +100,7 @@ pub(super) fn locate<R: Read + Seek>(
         entries: claim.entries,
         prefix_bytes,
         rivals,
-        trailing_bytes,
+        trailing: comment_end..source.bytes(),
     })
 }
 

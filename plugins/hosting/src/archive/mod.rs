@@ -19,7 +19,8 @@
 //! * Names in any Unicode normal form. Checking for NFC needs tables that nothing else here needs.
 //! * UTF-8 names without the UTF-8 flag (general purpose bit 11): macOS writes such.
 //! * Directory entries: checked like files, then ignored. Directories follow from the files.
-//! * Up to 64 KiB of bytes that belong to no entry, such as a self-extractor's stub.
+//! * Up to 64 KiB of bytes that belong to no entry, such as a script before the archive,
+//!   unless something in them looks like a record.
 //!
 //! Nothing is stripped: an archive with everything in one folder is served from that folder.
 //!

@@ -1,6 +1,7 @@
 //! What an archive will unpack to, once its records have been checked against each other.
 
 use std::io::{BufReader, Read, Seek};
+use std::ops::Range;
 
 use super::entry_type::{self, Method};
 use super::error::{ArchiveError, Refusal, RefusalKind};
@@ -9,7 +10,9 @@ use super::limits::ArchiveLimits;
 use super::locate::{self, Directory};
 use super::names;
 use super::path::{self, EntryKind};
-use super::record::{CentralHeader, DESCRIPTOR_SIGNATURE, Fields, LocalHeader, Source, flag};
+use super::record::{
+    CentralHeader, DESCRIPTOR_SIGNATURE, EndRecord, Fields, LocalHeader, Source, flag,
+};
 
 /// Reads the records of a ZIP archive and checks everything that does not need its content.
 ///
@@ -38,8 +41,9 @@ pub fn inspect<R: Read + Seek>(
         ranges.push(read_local(&mut source, entry, &directory)?);
     }
     let packed_ranges: Vec<Packed> = ranges.iter().map(|range| range.packed).collect();
-    check_ranges(&mut ranges, &entries, &directory, limits)?;
+    let gaps = check_ranges(&mut ranges, &entries, &directory, limits)?;
     check_rivals(&directory, &ranges)?;
+    check_gaps(&mut source, &gaps)?;
 
     let mut files = Vec::with_capacity(entries.len());
     for (entry, packed) in entries.into_iter().zip(packed_ranges) {
@@ -408,28 +412,30 @@ fn read_descriptor<R: Read + Seek>(
     ))
 }
 
-/// No two entries share a byte, and few bytes belong to none.
+/// No two entries share a byte, and few bytes belong to none. Returns where those are.
 fn check_ranges(
     ranges: &mut [Occupied],
     entries: &[DirectoryEntry],
     directory: &Directory,
     limits: &ArchiveLimits,
-) -> Result<(), ArchiveError> {
+) -> Result<Vec<Range<u64>>, ArchiveError> {
     for (index, range) in ranges.iter_mut().enumerate() {
         range.index = index;
     }
     ranges.sort_unstable_by_key(|range| range.start);
     let mut covered = 0;
-    let mut junk = directory.trailing_bytes;
+    let mut gaps = vec![directory.trailing.clone()];
     for range in ranges.iter() {
         if range.start < covered {
             return Err(entries[range.index]
                 .refuse(RefusalKind::Overlap, "shares bytes of the archive with another entry"));
         }
-        junk += range.start - covered;
+        gaps.push(covered..range.start);
         covered = range.end;
     }
-    junk += directory.start - covered;
+    gaps.push(covered..directory.start);
+    gaps.retain(|gap| !gap.is_empty());
+    let junk: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
     if junk > limits.junk_bytes_max {
         return Err(Refusal::archive(
             RefusalKind::Junk,
@@ -438,6 +444,32 @@ fn check_ranges(
                 limits.junk_bytes_max
             ),
         ));
+    }
+    Ok(gaps)
+}
+
+/// What belongs to no entry must not look like one: a program that reads forwards would see it.
+///
+/// This also tells a truncated archive from the whole one that it has in it as its last file.
+fn check_gaps<R: Read + Seek>(
+    source: &mut Source<'_, R>,
+    gaps: &[Range<u64>],
+) -> Result<(), ArchiveError> {
+    let mut bytes = Vec::new();
+    for gap in gaps {
+        bytes.resize((gap.end - gap.start) as usize, 0);
+        source.read_at(gap.start, &mut bytes)?;
+        let is_record = |at: &[u8]| {
+            at == LocalHeader::SIGNATURE
+                || at == CentralHeader::SIGNATURE
+                || at == EndRecord::SIGNATURE
+        };
+        if bytes.windows(4).any(is_record) {
+            return Err(Refusal::archive(
+                RefusalKind::UnlistedRecord,
+                "has a record that its central directory does not list",
+            ));
+        }
     }
     Ok(())
 }
