@@ -33,6 +33,7 @@ mod limits;
 mod locate;
 mod names;
 mod path;
+mod placement;
 mod plan;
 mod record;
 mod unpack;
