@@ -128,6 +128,25 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, CartridgeError> {
 /// Says whether the file is a cartridge that this build understands, and returns its schema number.
 /// Changes nothing.
 pub(super) fn check_identity(path: &Path) -> Result<u32, CartridgeError> {
+    let (mut application_id, mut schema) = read_header(path)?;
+    if length(&beside(path, "-wal")) > 0 {
+        (application_id, schema) = identity_in_log(path)?;
+    }
+    if i32::from_ne_bytes(application_id.to_ne_bytes()) != APPLICATION_ID {
+        return Err(CartridgeError::NotACartridge {
+            path: path.into(),
+            why: "it is a database of another program".into(),
+        });
+    }
+    let known = schema::newest();
+    if schema > known {
+        return Err(CartridgeError::TooNew { path: path.into(), found: schema, known });
+    }
+    Ok(schema)
+}
+
+/// The application id and the schema number that the file itself has, without its log.
+pub(super) fn read_header(path: &Path) -> Result<(u32, u32), CartridgeError> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     File::open(path)
         .and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header))
@@ -144,18 +163,7 @@ pub(super) fn check_identity(path: &Path) -> Result<u32, CartridgeError> {
     let number = |at: usize| {
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };
-    let (mut application_id, mut schema) = (number(68), number(60));
-    if length(&beside(path, "-wal")) > 0 {
-        (application_id, schema) = identity_in_log(path)?;
-    }
-    if i32::from_ne_bytes(application_id.to_ne_bytes()) != APPLICATION_ID {
-        return refuse("it is a database of another program");
-    }
-    let known = schema::newest();
-    if schema > known {
-        return Err(CartridgeError::TooNew { path: path.into(), found: schema, known });
-    }
-    Ok(schema)
+    Ok((number(68), number(60)))
 }
 
 /// The two numbers as the log has them, which may be newer than the file.

@@ -30,10 +30,14 @@
 //! reserve would be gone when the disk fills for a second time.
 
 mod access;
+mod background;
+mod backup;
+mod blobs;
 mod checkpoint;
 mod error;
 mod events;
 mod file;
+mod inspect;
 mod lock;
 mod migrate;
 mod open;
@@ -46,6 +50,7 @@ mod scan;
 mod schema;
 mod statement;
 mod tx;
+mod upload;
 mod value;
 mod writer;
 
@@ -64,8 +69,11 @@ use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
 pub use self::{
+    backup::Existing,
+    blobs::{BlobHash, BlobInfo, BlobPin, HashedContent},
     error::{CartridgeError, SqlError, SqlErrorKind, TxError},
     events::{Event, From},
+    inspect::{CartridgeInfo, TableInfo, Verification},
     migrate::{Migration, migration},
     options::{Mode, Options},
     owner::Owner,
@@ -75,6 +83,7 @@ pub use self::{
     scan::ScanClosure,
     statement::EachRow,
     tx::{CommitHook, WriteTx},
+    upload::{BlobReader, BlobUpload},
     value::{Row, Value},
 };
 use self::{
@@ -370,6 +379,8 @@ struct Shared {
     queue: Queue,
     reads: ReadConnections,
     scans: Scans,
+    background: background::Background,
+    pins: Arc<blobs::Pins>,
     /// Frames in the log after the latest commit.
     frames: Arc<AtomicU64>,
     newest_event: watch::Sender<i64>,
@@ -412,6 +423,8 @@ impl Shared {
             queue: Queue::new(limits),
             reads,
             scans,
+            background: background::Background::default(),
+            pins: Arc::default(),
             frames: Arc::default(),
             newest_event: watch::Sender::new(newest_event),
             failed: watch::Sender::new(None),
@@ -447,6 +460,7 @@ impl Shared {
     }
 
     fn close_connections(&self) {
+        self.background.close();
         self.scans.close();
         self.reads.close();
     }

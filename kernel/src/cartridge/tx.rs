@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    blobs::Pins,
     error::{SqlError, SqlErrorKind},
     owner::Owner,
     queue::AppKey,
@@ -25,6 +26,7 @@ pub struct WriteTx<'w> {
     owner: &'w Owner,
     app: Option<AppKey>,
     now_ms: i64,
+    pins: &'w Pins,
     hooks: RefCell<Vec<CommitHook>>,
     /// The first error of this closure that took the whole transaction with it.
     fatal: RefCell<Option<SqlError>>,
@@ -37,12 +39,14 @@ impl<'w> WriteTx<'w> {
         owner: &'w Owner,
         app: Option<AppKey>,
         now_ms: i64,
+        pins: &'w Pins,
     ) -> Self {
         Self {
             session,
             owner,
             app,
             now_ms,
+            pins,
             hooks: RefCell::default(),
             fatal: RefCell::default(),
             last_event: Cell::new(0),
@@ -124,6 +128,10 @@ impl<'w> WriteTx<'w> {
     ) -> Result<Option<i64>, SqlError> {
         self.alive()?;
         self.note(self.session.own_integer(sql, params))
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        self.pins
     }
 
     pub(super) fn finish(self) -> (Vec<CommitHook>, Option<SqlError>) {
