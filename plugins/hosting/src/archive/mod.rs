@@ -42,4 +42,4 @@ pub use error::{ArchiveError, Refusal, RefusalKind};
 pub use limits::ArchiveLimits;
 pub use path::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX};
 pub use plan::{ArchivePlan, PlannedEntry, Warning, inspect};
-pub use unpack::CHUNK_BYTES;
+pub use unpack::{CHUNK_BYTES, Content, PackedEntry};
