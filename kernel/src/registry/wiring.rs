@@ -91,9 +91,9 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<()> {
     let good_name = !name.is_empty()
         && name.len() <= 32
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if !good_name {
-        return Err(Error::invalid(format!("`{name}` is no plugin name: use up to 32 lower-case letters, digits and `-`, a letter first")));
+        return Err(Error::invalid(format!("`{name}` is no plugin name: use up to 32 lower-case letters and digits, a letter first")));
     }
     for route in &manifest.routes {
         crate::routing::pattern::Pattern::parse(&route.pattern)
