@@ -11,15 +11,8 @@ pub const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 const OURS: [&str; 6] = ["fazt", "cron", "email", "spa", "server", "analytics"];
 
 /// Keys of a web app manifest (W3C, Web Application Manifest) that we have no use for.
-const WEB: [&str; 7] = [
-    "icons",
-    "start_url",
-    "display",
-    "short_name",
-    "theme_color",
-    "background_color",
-    "scope",
-];
+const WEB: [&str; 7] =
+    ["icons", "start_url", "display", "short_name", "theme_color", "background_color", "scope"];
 
 /// What a root manifest says to hosting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -17,8 +17,8 @@ use serde::Serialize;
 use crate::archive::{ArchiveLimits, ArchivePlan, Warning, inspect};
 use crate::index::{Index, Indexes};
 use crate::intake;
-use crate::removals::{Mark, Removals};
 use crate::model::{DeploymentId, StoredDeployment, StoredFile};
+use crate::removals::{Mark, Removals};
 use crate::store;
 
 /// What to deploy, besides the archive.

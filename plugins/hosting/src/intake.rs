@@ -10,7 +10,6 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fazt_sdk::cartridge::Cartridge;
@@ -75,8 +74,7 @@ where
         hashes.push(<[u8; 32]>::from(hasher.finalize()));
         if is_manifest {
             let is_small = entry.size_bytes() <= MANIFEST_BYTES_MAX;
-            manifest =
-                if is_small { AppManifest::read(&kept) } else { AppManifest::of_website() };
+            manifest = if is_small { AppManifest::read(&kept) } else { AppManifest::of_website() };
         }
         if let Some(held) = &mut held {
             held.push(Bytes::from(kept));
@@ -134,22 +132,28 @@ pub(crate) async fn store_content<R>(
 where
     R: Read + Seek + Send,
 {
-    let mut batch = Batch { cartridge, app, contents: Vec::new(), bytes: 0 };
+    let mut batch = Batch { cartridge, app, contents: Vec::new(), expected: Vec::new(), bytes: 0 };
     for &index in positions {
+        let entry = &checked.files[index].entry;
         if let Some(held) = &checked.held {
-            batch.add(held[index].clone()).await?;
+            batch.add(held[index].clone(), entry.hash).await?;
             continue;
         }
-        let expected = &checked.files[index].entry;
         let mut packed = plan.open_entry(&mut *archive, index).map_err(refused)?;
         let mut content = packed.content().map_err(refused)?;
-        if expected.size <= CHUNK_BYTES as u64 {
-            let chunk = next_chunk(&mut content).await?;
-            same(&Sha256::digest(&chunk).into(), &expected.hash)?;
-            batch.add(chunk).await?;
-        } else {
-            upload(&mut batch, &mut content, expected).await?;
+        if entry.size <= CHUNK_BYTES as u64 {
+            batch.add(next_chunk(&mut content).await?, entry.hash).await?;
+            continue;
         }
+        let mut upload = cartridge.upload(Some(app))?;
+        loop {
+            let chunk = next_chunk(&mut content).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            upload.push(chunk).await?;
+        }
+        same(upload.finish().await?, entry.hash)?;
     }
     batch.flush().await
 }
@@ -159,114 +163,35 @@ struct Batch<'a> {
     cartridge: &'a Cartridge,
     app: AppId,
     contents: Vec<Bytes>,
+    /// The hashes that they were found to have.
+    expected: Vec<[u8; 32]>,
     bytes: u64,
 }
 
 impl Batch<'_> {
-    async fn add(&mut self, content: Bytes) -> Result<()> {
-        // Held content may be larger than what one row takes.
-        if content.len() > CHUNK_BYTES {
-            return self.add_chunked(&content).await;
-        }
+    async fn add(&mut self, content: Bytes, expected: [u8; 32]) -> Result<()> {
         let bytes = content.len() as u64;
         if self.bytes + bytes > HELD_BYTES_MAX || self.contents.len() >= FILES_PER_WRITE {
             self.flush().await?;
         }
         self.bytes += bytes;
         self.contents.push(content);
+        self.expected.push(expected);
         Ok(())
-    }
-
-    async fn add_chunked(&mut self, content: &Bytes) -> Result<()> {
-        let hash = Sha256::digest(content).into();
-        let chunks: Vec<Bytes> =
-            (0..content.len()).step_by(CHUNK_BYTES)
-                .map(|start| content.slice(start..content.len().min(start + CHUNK_BYTES)))
-                .collect();
-        let upload = self.cartridge.new_upload();
-        let size = content.len() as u64;
-        put_chunks(self.cartridge, self.app, upload, 0, chunks).await?;
-        publish(self.cartridge, self.app, upload, hash, size).await
     }
 
     async fn flush(&mut self) -> Result<()> {
         if self.contents.is_empty() {
             return Ok(());
         }
-        let contents = std::mem::take(&mut self.contents);
         self.bytes = 0;
-        self.cartridge
-            .write(Some(self.app), move |transaction| {
-                contents.iter().try_for_each(|content| transaction.put_blob(content).map(drop))
-            })
-            .await
+        let contents = std::mem::take(&mut self.contents);
+        let hashes = self.cartridge.put_blobs(Some(self.app), contents).await?;
+        hashes
+            .into_iter()
+            .zip(self.expected.drain(..))
+            .try_for_each(|(hash, expected)| same(hash, expected))
     }
-}
-
-/// Stores the content of one large file.
-async fn upload<R: Read + Send>(
-    batch: &mut Batch<'_>,
-    content: &mut Content<'_, R>,
-    expected: &Entry,
-) -> Result<()> {
-    // The batch and the chunks of this file share what may be held.
-    batch.flush().await?;
-    let (cartridge, app) = (batch.cartridge, batch.app);
-    let upload = cartridge.new_upload();
-    let mut hasher = Sha256::new();
-    let (mut first, mut chunks, mut bytes) = (0, Vec::new(), 0);
-    loop {
-        let chunk = next_chunk(content).await?;
-        if chunk.is_empty() {
-            break;
-        }
-        hasher.update(&chunk);
-        bytes += chunk.len() as u64;
-        chunks.push(chunk);
-        if bytes + CHUNK_BYTES as u64 > HELD_BYTES_MAX {
-            let full = std::mem::take(&mut chunks);
-            bytes = 0;
-            first = put_chunks(cartridge, app, upload, first, full).await?;
-        }
-    }
-    put_chunks(cartridge, app, upload, first, chunks).await?;
-    same(&hasher.finalize().into(), &expected.hash)?;
-    publish(cartridge, app, upload, expected.hash, expected.size).await
-}
-
-/// Stores chunks from number `first` on; returns the number after the last.
-async fn put_chunks(
-    cartridge: &Cartridge,
-    app: AppId,
-    upload: u64,
-    first: u32,
-    chunks: Vec<Bytes>,
-) -> Result<u32> {
-    if chunks.is_empty() {
-        return Ok(first);
-    }
-    let chunks = Arc::new(chunks);
-    let stored = Arc::clone(&chunks);
-    cartridge
-        .write(Some(app), move |transaction| {
-            (first..).zip(stored.iter()).try_for_each(|(number, chunk)| {
-                transaction.put_chunk(upload, number, chunk)
-            })
-        })
-        .await?;
-    Ok(first + u32::try_from(chunks.len()).unwrap_or(u32::MAX))
-}
-
-async fn publish(
-    cartridge: &Cartridge,
-    app: AppId,
-    upload: u64,
-    hash: [u8; 32],
-    size: u64,
-) -> Result<()> {
-    cartridge
-        .write(Some(app), move |transaction| transaction.publish_blob(upload, &hash, size))
-        .await
 }
 
 /// The next [`CHUNK_BYTES`] of content; less only at its end, nothing after it.
@@ -284,7 +209,7 @@ async fn next_chunk<R: Read + Send>(content: &mut Content<'_, R>) -> Result<Byte
     Ok(Bytes::from(chunk))
 }
 
-fn same(hash: &[u8; 32], expected: &[u8; 32]) -> Result<()> {
+fn same(hash: [u8; 32], expected: [u8; 32]) -> Result<()> {
     if hash == expected {
         Ok(())
     } else {
@@ -297,8 +222,7 @@ pub(crate) fn refused(error: ArchiveError) -> Error {
     let code = error.code();
     match &error {
         ArchiveError::Refused(refusal) => {
-            let kind =
-                if error.status() == 413 { ErrorKind::TooLarge } else { ErrorKind::Invalid };
+            let kind = if error.status() == 413 { ErrorKind::TooLarge } else { ErrorKind::Invalid };
             let refused = Error::new(kind, error.to_string()).with_code(code);
             match refusal.entry_name() {
                 Some(entry) => refused.with_details(json!({ "entry": entry })),

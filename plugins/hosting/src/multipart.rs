@@ -70,9 +70,9 @@ pub(crate) fn boundary(content_type: &str) -> Result<Option<String>> {
         !boundary.is_empty()
             && boundary.len() <= BOUNDARY_BYTES_MAX
             && !boundary.ends_with(' ')
-            && boundary.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte)
-            })
+            && boundary
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte))
     };
     match found.filter(is_usable) {
         Some(boundary) => Ok(Some(boundary)),
@@ -186,7 +186,8 @@ impl<S: BodySource> Multipart<S> {
             }
             content.extend_from_slice(chunk);
         }
-        String::from_utf8(content).map_err(|_| malformed(&format!("the field `{name}` is not UTF-8")))
+        String::from_utf8(content)
+            .map_err(|_| malformed(&format!("the field `{name}` is not UTF-8")))
     }
 
     fn rest(&self) -> &[u8] {

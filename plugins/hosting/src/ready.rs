@@ -6,8 +6,8 @@ use std::sync::Arc;
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::host::Host;
 use fazt_sdk::http::PreparedHead;
-use fazt_sdk::{Error, ErrorKind, Result};
 use fazt_sdk::prelude::Bytes;
+use fazt_sdk::{Error, ErrorKind, Result};
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
@@ -102,7 +102,7 @@ impl ReadyFiles {
         let cache = Cache::with_options(
             options,
             Weight,
-            std::hash::RandomState::new(),
+            quick_cache::DefaultHashBuilder::default(),
             quick_cache::sync::DefaultLifecycle::default(),
         );
         Ok(Self { host: host.clone(), cartridge: host.cartridge(), cache })
@@ -138,7 +138,9 @@ impl ReadyFiles {
         let content = [("content-type", entry.content_type)];
         let whole = [("accept-ranges", "bytes")];
         let fields: Vec<_> = match role {
-            Role::File => content.iter().chain(&tag).chain(&policy).chain(&whole).copied().collect(),
+            Role::File => {
+                content.iter().chain(&tag).chain(&policy).chain(&whole).copied().collect()
+            }
             Role::NotFoundPage => content.iter().chain(&policy).copied().collect(),
         };
         let head = self.host.prepare(fields.into_iter().chain(SECURITY_HEADERS))?;

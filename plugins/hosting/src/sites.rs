@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::prelude::Call;
-use fazt_sdk::services::sites::{
-    CONTENT_BYTES_MAX, Deployment, FileVisibility, SiteFile, Sites,
-};
+use fazt_sdk::services::sites::{CONTENT_BYTES_MAX, Deployment, FileVisibility, SiteFile, Sites};
 use fazt_sdk::{AppId, Result};
 
 use crate::index::Indexes;

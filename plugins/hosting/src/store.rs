@@ -7,8 +7,7 @@ use fazt_sdk::{AppId, Error, Result, params};
 
 use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
 
-const DEPLOYMENT: &str =
-    "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal \
+const DEPLOYMENT: &str = "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal \
      FROM hosting_deployment";
 
 /// The most rows of a deployment that one statement inserts.
@@ -59,8 +58,17 @@ pub(crate) fn find_before(
     app: AppId,
     version: u64,
 ) -> Result<Option<StoredDeployment>> {
-    let sql =
-        format!("{DEPLOYMENT} WHERE app = ?1 AND version < ?2 ORDER BY version DESC LIMIT 1");
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version < ?2 ORDER BY version DESC LIMIT 1");
+    query.first(&sql, params![app.to_string(), version], deployment)
+}
+
+/// The oldest deployment of `app` that is newer than number `version`.
+pub(crate) fn find_after(
+    query: &impl Query,
+    app: AppId,
+    version: u64,
+) -> Result<Option<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version > ?2 ORDER BY version LIMIT 1");
     query.first(&sql, params![app.to_string(), version], deployment)
 }
 

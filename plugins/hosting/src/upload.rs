@@ -77,12 +77,7 @@ impl TakeUpload {
         Ok(permit)
     }
 
-    async fn read_form(
-        &self,
-        call: &Call,
-        boundary: &str,
-        body: Body,
-    ) -> Result<(Upload, Spool)> {
+    async fn read_form(&self, call: &Call, boundary: &str, body: Body) -> Result<(Upload, Spool)> {
         let mut form = Multipart::new(Incoming(body), boundary, self.bytes_max);
         let mut fields = Fields::default();
         let mut archive = None;
@@ -165,9 +160,9 @@ impl Fields {
                         "the source_ fields are longer than {SOURCE_BYTES_MAX} bytes together"
                     )));
                 }
-                let name = name.trim_start_matches("source_").to_owned();
-                if self.upload.source.insert(name.clone(), value).is_some() {
-                    return Err(twice(&format!("source_{name}")));
+                let key = name["source_".len()..].to_owned();
+                if self.upload.source.insert(key, value).is_some() {
+                    return Err(twice(name));
                 }
             }
             _ => {

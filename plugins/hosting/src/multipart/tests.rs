@@ -57,7 +57,7 @@ fn part(name: &str, content: &str) -> String {
     format!("--BOUNDARY\nContent-Disposition: form-data; name=\"{name}\"\n\n{content}\n")
 }
 
-fn refusal(form: &[u8]) -> fazt_sdk::Error {
+fn refusal(form: &[u8]) -> Error {
     let outcomes: Vec<_> = [1, 7, 1 << 20].map(|piece| read(form, piece, 1 << 20)).into();
     assert!(outcomes.windows(2).all(|two| two[0] == two[1]), "{outcomes:?}");
     outcomes.into_iter().next().unwrap().expect_err(&String::from_utf8_lossy(form))

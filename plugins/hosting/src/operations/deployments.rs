@@ -1,11 +1,11 @@
 //! `GET /api/apps/{app}/deployments`: what an app has to serve and to roll back to.
 
+use fazt_sdk::Result;
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::command::Format;
 use fazt_sdk::prelude::{Argument, Call, Command, Operate, Operation};
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::AppsApi;
-use fazt_sdk::Result;
 use schemars::JsonSchema;
 use serde::Deserialize;
 

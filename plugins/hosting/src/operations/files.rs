@@ -2,7 +2,7 @@
 
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::command::Format;
-use fazt_sdk::prelude::{Argument, Call, Command, Operate, Operation};
+use fazt_sdk::prelude::{Argument, Call, Command, List, Operate, Operation};
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::AppsApi;
 use fazt_sdk::{Error, Result};
@@ -44,20 +44,9 @@ pub(crate) struct Input {
     cursor: String,
 }
 
-/// One page of files.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct FilesPage {
-    /// The files, in the order of their paths.
-    files: Vec<FileView>,
-    /// Whether there are more.
-    has_more: bool,
-    /// The cursor of the next page, if there is one.
-    cursor: Option<String>,
-}
-
 /// A file.
 #[derive(Debug, Serialize, JsonSchema)]
-struct FileView {
+pub(crate) struct FileView {
     /// Relative, with `/` between segments.
     path: String,
     /// Bytes.
@@ -87,6 +76,7 @@ impl ListFiles {
 
     pub(crate) fn operation() -> Operation {
         Operation::get::<Self>("/api/apps/{app}/files")
+            .paginated()
             .summary("The files of the deployment that an app serves")
             .example(serde_json::json!({ "app": "blog", "prefix": "assets/", "limit": 100 }))
     }
@@ -109,7 +99,7 @@ impl ListFiles {
 
 impl Operate for ListFiles {
     type Input = Input;
-    type Output = FilesPage;
+    type Output = List<FileView>;
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
         let app = find_app(&self.apps, call, &input.app).await?.id;
@@ -130,7 +120,7 @@ impl Operate for ListFiles {
         })?;
         let has_more = files.len() > limit;
         files.truncate(limit);
-        let cursor = files.last().filter(|_| has_more).map(|last| last.path.to_string());
-        Ok(FilesPage { files: files.into_iter().map(FileView::new).collect(), has_more, cursor })
+        let next = files.last().filter(|_| has_more).map(|last| last.path.to_string());
+        Ok(List { items: files.into_iter().map(FileView::new).collect(), next })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fazt_sdk::prelude::{Argument, Call, Command, Operate, Operation, Scope};
 use fazt_sdk::Result;
+use fazt_sdk::prelude::{Argument, Call, Command, Operate, Operation, Scope};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,7 +42,10 @@ impl RollBack {
             .about("Serve an older deployment again")
             .example("app rollback blog --to 3")
             .argument(Argument::required("app", "The app: its id or an alias"))
-            .argument(Argument::option("to", "The version; the one before the active when left out"))
+            .argument(Argument::option(
+                "to",
+                "The version; the one before the active when left out",
+            ))
             .calls(Self::KEY)
             .says("version {version} is active again")
     }
