@@ -1,7 +1,7 @@
 //! Deploying and rolling back: the rules.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use fazt_sdk::cartridge::Transaction;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::archive::{ArchiveLimits, ArchivePlan, Warning, inspect};
 use crate::index::{Index, Indexes};
-use crate::intake;
+use crate::intake::{self, Buffered};
 use crate::model::{DeploymentId, StoredDeployment, StoredFile};
 use crate::removals::{Mark, Removals};
 use crate::store;
@@ -114,7 +114,7 @@ impl Deploys {
     {
         let app = self.permit(call, &upload.site).await?;
         let _turn = self.turn.lock().await;
-        let mut archive = BufReader::with_capacity(64 * 1024, archive);
+        let mut archive = Buffered::new(archive);
         let plan = inspect(&mut archive, &self.limits).map_err(intake::refused)?;
         let checked = intake::check(&plan, &mut archive).await?;
 
@@ -141,6 +141,11 @@ impl Deploys {
             }
             other => other?,
         };
+        // Whoever follows the removal of the app may have done so before this deployment existed.
+        if self.apps.find(call, &app.id.to_string()).await?.is_none() {
+            self.clear(app.id).await?;
+            return Err(Error::conflict("the app was removed while it was deployed to"));
+        }
         Ok(answer(upload, &app, &deployment, &plan, unknown.len()))
     }
 
@@ -212,6 +217,19 @@ impl Deploys {
             .await
     }
 
+    async fn clear(&self, app: AppId) -> Result<()> {
+        let (indexes, removals) = (Arc::clone(&self.indexes), Arc::clone(&self.removals));
+        self.host
+            .cartridge()
+            .write(Some(app), move |transaction| {
+                removals.record();
+                store::delete_app(transaction, app)?;
+                let indexes = Arc::clone(&indexes);
+                transaction.on_commit(move || indexes.forget(app))
+            })
+            .await
+    }
+
     /// Makes an older deployment what the app serves: number `to`, or the one before the active.
     ///
     /// # Errors
@@ -264,9 +282,17 @@ fn rollback_target(
     })
 }
 
-/// Points the app at `to` and tells who listens.
-fn switch(transaction: &Transaction<'_>, to: &StoredDeployment, at_ms: u64) -> Result<()> {
-    let previous = store::active(transaction, to.app)?.map(|active| active.id.to_string());
+/// Points the app at `to` and tells who listens, unless it is what the app serves.
+pub(crate) fn switch(
+    transaction: &Transaction<'_>,
+    to: &StoredDeployment,
+    at_ms: u64,
+) -> Result<()> {
+    let previous = store::active(transaction, to.app)?.map(|active| active.id);
+    if previous.as_ref() == Some(&to.id) {
+        return Ok(());
+    }
+    let previous = previous.map(|previous| previous.to_string());
     store::activate(transaction, to.app, &to.id)?;
     transaction.emit(&DeploymentActivated {
         app: to.app,

@@ -8,7 +8,7 @@
 //! [`HELD_BYTES_MAX`] and a chunk.
 
 use std::collections::HashSet;
-use std::io::{Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -38,6 +38,38 @@ pub(crate) struct Checked {
     pub(crate) manifest: AppManifest,
     /// The content of all files, when it was little enough to be held.
     held: Option<Vec<Bytes>>,
+}
+
+/// An archive that is read in pieces of 64 KiB, mostly forward.
+///
+/// Unlike a [`BufReader`], it keeps what it has read when a seek stays within it: the next entry of
+/// an archive of small files usually is.
+#[derive(Debug)]
+pub(crate) struct Buffered<R>(BufReader<R>);
+
+impl<R: Read> Buffered<R> {
+    pub(crate) fn new(archive: R) -> Self {
+        Self(BufReader::with_capacity(64 * 1024, archive))
+    }
+}
+
+impl<R: Read> Read for Buffered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Buffered<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        if let SeekFrom::Start(target) = to {
+            let here = self.0.stream_position()?;
+            if let (Ok(target), Ok(here)) = (i64::try_from(target), i64::try_from(here)) {
+                self.0.seek_relative(target - here)?;
+                return Ok(target.unsigned_abs());
+            }
+        }
+        self.0.seek(to)
+    }
 }
 
 /// Unpacks the whole archive and keeps the hashes.

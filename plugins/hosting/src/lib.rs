@@ -138,7 +138,7 @@ impl Plugin for Hosting {
             at_once_max: host.setting("uploads_at_once")?,
             running: Arc::default(),
         };
-        let data = Data::new(cartridge.clone(), Arc::clone(&indexes), removals);
+        let data = Data::new(&host, Arc::clone(&indexes), removals);
         let follower = data.clone();
         Ok(Started::new()
             .handle(EVERY_PATH, serve)

@@ -3,102 +3,30 @@
 //! An export is the content first, then the deployments with their files, then which one is active;
 //! so an import that stops halfway refers to nothing that is not there, and serves nothing new.
 
+mod export;
+mod record;
+
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fazt_sdk::cartridge::{Cartridge, Reader, Transaction, Upload};
+use fazt_sdk::host::{Clock, Host};
 use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::services::app_data::{AppData, Page, Usage};
-use fazt_sdk::{AppId, Error, Result, Wire, wire};
+use fazt_sdk::{AppId, Error, Result, wire};
 use sha2::{Digest as _, Sha256};
 
+use self::export::page;
+use self::record::{Cursor, DeploymentRecord, FileRecord, Record};
+use crate::archive::is_file_path;
+use crate::deploy::switch;
 use crate::index::Indexes;
-use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile, from_hex, hex};
+use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
 use crate::removals::Removals;
 use crate::store;
 
-/// The most bytes of records in a page: the interface's 1 MiB, less what frames them.
-const PAGE_BYTES_MAX: u64 = 1024 * 1024 - 64 * 1024;
-/// The most bytes of content in one record.
-const PART_BYTES_MAX: u64 = 256 * 1024;
-/// The most files in one record.
-const FILES_PER_RECORD: u32 = 500;
-/// The most contents in one page.
-const PARTS_PER_PAGE: usize = 512;
-
-/// One record of an export.
-#[derive(Debug, Clone, PartialEq, Wire)]
-enum Record {
-    /// Part of a content.
-    Part { hash: [u8; 32], size: u64, offset: u64, content: Bytes },
-    /// A deployment, before its files.
-    Deployment(DeploymentRecord),
-    /// Files of the deployment with this number.
-    Files { deployment: String, files: Vec<FileRecord> },
-    /// The deployment that the app serves.
-    Active { deployment: String },
-}
-
-#[derive(Debug, Clone, PartialEq, Wire)]
-struct DeploymentRecord {
-    id: String,
-    version: u64,
-    created_at_ms: u64,
-    file_count: u64,
-    size_bytes: u64,
-    spa: bool,
-    source: Option<String>,
-    principal: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Wire)]
-struct FileRecord {
-    path: String,
-    hash: [u8; 32],
-    size: u64,
-    content_type: String,
-    visibility: String,
-}
-
-/// Where a page of an export starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Cursor {
-    /// At `offset` of the first content from `hash` on.
-    Content { hash: [u8; 32], offset: u64 },
-    /// After `path` of the deployment with this number; at the deployment itself when nothing.
-    Files { version: u64, path: Option<String> },
-    /// At what is active.
-    Active,
-}
-
-impl Cursor {
-    fn parse(text: Option<&str>) -> Result<Self> {
-        let Some(text) = text else { return Ok(Self::Content { hash: [0; 32], offset: 0 }) };
-        let mut parts = text.splitn(3, ':');
-        let parsed = match (parts.next(), parts.next(), parts.next()) {
-            (Some("content"), Some(hash), Some(offset)) => from_hex(hash)
-                .zip(offset.parse().ok())
-                .map(|(hash, offset)| Self::Content { hash, offset }),
-            (Some("files"), Some(version), path) => version
-                .parse()
-                .ok()
-                .map(|version| Self::Files { version, path: path.map(str::to_owned) }),
-            (Some("active"), None, None) => Some(Self::Active),
-            _ => None,
-        };
-        parsed.ok_or_else(|| Error::invalid(format!("`{text}` is not a cursor of an export")))
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Content { hash, offset } => format!("content:{}:{offset}", hex(hash)),
-            Self::Files { version, path: None } => format!("files:{version}"),
-            Self::Files { version, path: Some(path) } => format!("files:{version}:{path}"),
-            Self::Active => "active".to_owned(),
-        }
-    }
-}
+/// How many apps may be in the middle of a large content at a time.
+const INCOMING_MAX: usize = 16;
 
 /// A large content that is being imported, part by part.
 #[derive(Debug)]
@@ -114,6 +42,7 @@ struct Incoming {
 #[derive(Debug, Clone)]
 pub(crate) struct Data {
     cartridge: Cartridge,
+    clock: Clock,
     indexes: Arc<Indexes>,
     removals: Arc<Removals>,
     /// One large content for each app that is being imported.
@@ -121,12 +50,9 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    pub(crate) fn new(
-        cartridge: Cartridge,
-        indexes: Arc<Indexes>,
-        removals: Arc<Removals>,
-    ) -> Self {
-        Self { cartridge, indexes, removals, incoming: Arc::default() }
+    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>, removals: Arc<Removals>) -> Self {
+        let (cartridge, clock) = (host.cartridge(), host.clock());
+        Self { cartridge, clock, indexes, removals, incoming: Arc::default() }
     }
 
     /// Removes everything of `app`, inside a write.
@@ -166,6 +92,9 @@ impl Data {
                 return Ok(());
             }
             Some(incoming) if incoming.offset == offset => incoming,
+            _ if offset == 0 && self.incoming().len() >= INCOMING_MAX => {
+                return Err(Error::busy(format!("{INCOMING_MAX} imports are running; try later")));
+            }
             _ if offset == 0 => {
                 Incoming { hash: *hash, size, offset: 0, upload: self.cartridge.upload(Some(app))? }
             }
@@ -227,10 +156,13 @@ impl AppData for Data {
         if rows.is_empty() {
             return Ok(());
         }
-        let (indexes, rows) = (Arc::clone(&self.indexes), Arc::new(rows));
+        let rows = Arc::new(rows);
+        let checked = Arc::clone(&rows);
+        self.cartridge.scan(move |reader| check_files(reader, &checked)).await?;
+        let (indexes, at_ms) = (Arc::clone(&self.indexes), self.clock.unix_ms());
         self.cartridge
             .write(Some(app), move |transaction| {
-                rows.iter().try_for_each(|row| import_row(transaction, app, row))?;
+                rows.iter().try_for_each(|row| import_row(transaction, app, row, at_ms))?;
                 let indexes = Arc::clone(&indexes);
                 transaction.on_commit(move || indexes.forget(app))
             })
@@ -239,7 +171,7 @@ impl AppData for Data {
 
     /// The fork starts with the active deployment; the history stays with the original.
     async fn fork(&self, _: &Call, from: AppId, to: AppId) -> Result<()> {
-        let indexes = Arc::clone(&self.indexes);
+        let (indexes, at_ms) = (Arc::clone(&self.indexes), self.clock.unix_ms());
         self.cartridge
             .write(Some(to), move |transaction| {
                 let Some(original) = store::active(transaction, from)? else { return Ok(()) };
@@ -251,7 +183,7 @@ impl AppData for Data {
                 let copy = StoredDeployment { id, app: to, version, ..original.clone() };
                 store::insert(transaction, &copy)?;
                 store::copy_files(transaction, &original.id, &copy.id)?;
-                store::activate(transaction, to, &copy.id)?;
+                switch(transaction, &copy, at_ms)?;
                 let indexes = Arc::clone(&indexes);
                 transaction.on_commit(move || indexes.forget(to))
             })
@@ -270,119 +202,24 @@ impl AppData for Data {
     }
 }
 
-/// One page of records and where the next one starts.
-fn page(reader: &Reader<'_>, app: AppId, cursor: &Cursor) -> Result<(Vec<Record>, Option<Cursor>)> {
-    match cursor {
-        Cursor::Content { hash, offset } => content_page(reader, app, hash, *offset),
-        Cursor::Files { version, path } => files_page(reader, app, *version, path.as_deref()),
-        Cursor::Active => {
-            let active = store::active(reader, app)?;
-            let record =
-                |active: StoredDeployment| Record::Active { deployment: active.id.to_string() };
-            Ok((active.map(record).into_iter().collect(), None))
-        }
-    }
-}
-
-fn content_page(
-    reader: &Reader<'_>,
-    app: AppId,
-    from: &[u8; 32],
-    offset: u64,
-) -> Result<(Vec<Record>, Option<Cursor>)> {
-    let mut wanted = Vec::new();
-    let (mut left, mut next) = (PAGE_BYTES_MAX, None);
-    store::visit_content(reader, app, from, &mut |hash, size| {
-        let mut at = if hash == *from { offset } else { 0 };
-        loop {
-            let len = PART_BYTES_MAX.min(size.saturating_sub(at));
-            if len > left || wanted.len() >= PARTS_PER_PAGE {
-                next = Some(Cursor::Content { hash, offset: at });
-                return Ok(ControlFlow::Break(()));
+/// Refuses files that no archive could have brought, or whose content is not here.
+fn check_files(reader: &Reader<'_>, rows: &[Record]) -> Result<()> {
+    for row in rows {
+        let Record::Files { files, .. } = row else { continue };
+        for FileRecord { path, hash, size, .. } in files {
+            if !is_file_path(path) {
+                return Err(damaged("a file has a path that is not canonical"));
             }
-            left -= len;
-            wanted.push((hash, size, at, len));
-            at += len;
-            if at >= size {
-                return Ok(ControlFlow::Continue(()));
+            let has = |offset| reader.blob(hash, offset, 1, |_| ()).is_ok();
+            if *size > 0 && (!has(*size - 1) || has(*size)) {
+                return Err(damaged(&format!("the content of {path} is missing")));
             }
         }
-    })?;
-    let mut records = Vec::with_capacity(wanted.len());
-    for (hash, size, offset, len) in wanted {
-        let content = match len {
-            0 => Bytes::new(),
-            len => reader.blob(&hash, offset, len, Bytes::copy_from_slice)?,
-        };
-        records.push(Record::Part { hash, size, offset, content });
     }
-    if next.is_none() {
-        next = Some(match store::list(reader, app)?.last() {
-            Some(oldest) => Cursor::Files { version: oldest.version, path: None },
-            None => Cursor::Active,
-        });
-    }
-    Ok((records, next))
+    Ok(())
 }
 
-fn files_page(
-    reader: &Reader<'_>,
-    app: AppId,
-    version: u64,
-    after: Option<&str>,
-) -> Result<(Vec<Record>, Option<Cursor>)> {
-    let deployment = store::find_version(reader, app, version)?.ok_or_else(|| {
-        Error::conflict("a deployment was removed during the export; start again")
-    })?;
-    let id = deployment.id.clone();
-    let files = store::files_after(reader, &id, "", after.unwrap_or_default(), FILES_PER_RECORD)?;
-    let is_last = files.len() < FILES_PER_RECORD as usize;
-    let next = match files.last() {
-        Some(last) if !is_last => Cursor::Files { version, path: Some(last.path.to_string()) },
-        _ => match store::find_after(reader, app, version)? {
-            Some(newer) => Cursor::Files { version: newer.version, path: None },
-            None => Cursor::Active,
-        },
-    };
-    let mut records = Vec::new();
-    if after.is_none() {
-        records.push(Record::Deployment(DeploymentRecord::new(deployment)));
-    }
-    if !files.is_empty() {
-        let files = files.into_iter().map(FileRecord::new).collect();
-        records.push(Record::Files { deployment: id.to_string(), files });
-    }
-    Ok((records, Some(next)))
-}
-
-impl DeploymentRecord {
-    fn new(stored: StoredDeployment) -> Self {
-        Self {
-            id: stored.id.to_string(),
-            version: stored.version,
-            created_at_ms: stored.created_at_ms,
-            file_count: stored.file_count,
-            size_bytes: stored.size_bytes,
-            spa: stored.is_spa,
-            source: stored.source,
-            principal: stored.principal,
-        }
-    }
-}
-
-impl FileRecord {
-    fn new(file: StoredFile) -> Self {
-        Self {
-            path: file.path.into(),
-            hash: file.entry.hash,
-            size: file.entry.size,
-            content_type: file.entry.content_type.to_owned(),
-            visibility: file.entry.visibility.as_str().to_owned(),
-        }
-    }
-}
-
-fn import_row(transaction: &Transaction<'_>, app: AppId, row: &Record) -> Result<()> {
+fn import_row(transaction: &Transaction<'_>, app: AppId, row: &Record, at_ms: u64) -> Result<()> {
     match row {
         Record::Part { .. } => Ok(()),
         Record::Deployment(record) => import_deployment(transaction, app, record),
@@ -402,10 +239,9 @@ fn import_row(transaction: &Transaction<'_>, app: AppId, row: &Record) -> Result
         }
         Record::Active { deployment } => {
             let id = imported_id(transaction, app, deployment)?;
-            if store::find(transaction, &id)?.is_none() {
-                return Err(damaged("the active deployment is missing"));
-            }
-            store::activate(transaction, app, &id)
+            let deployment = store::find(transaction, &id)?
+                .ok_or_else(|| damaged("the active deployment is missing"))?;
+            switch(transaction, &deployment, at_ms)
         }
     }
 }
@@ -455,7 +291,7 @@ fn imported_id(transaction: &Transaction<'_>, app: AppId, id: &str) -> Result<De
 fn copy_of(id: &DeploymentId, app: AppId) -> DeploymentId {
     let seed = Sha256::digest(format!("{id} in {app}"));
     // Nearly every digest has enough usable bytes.
-    (0_u8..)
+    (0..=u8::MAX)
         .find_map(|round| {
             let digest = Sha256::new().chain_update(seed).chain_update([round]).finalize();
             DeploymentId::from_random(&digest)
@@ -474,21 +310,6 @@ fn damaged(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_survives_text() {
-        for cursor in [
-            Cursor::Content { hash: [0xab; 32], offset: 7 },
-            Cursor::Files { version: 3, path: None },
-            Cursor::Files { version: 3, path: Some("a:b/c".to_owned()) },
-            Cursor::Active,
-        ] {
-            assert_eq!(Cursor::parse(Some(&cursor.text())).unwrap(), cursor);
-        }
-        for text in ["", "content", "content:00:1", "files:x", "active:", "active:1:2"] {
-            assert!(Cursor::parse(Some(text)).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_copy_has_one_id_in_each_app() {
