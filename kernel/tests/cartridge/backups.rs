@@ -164,8 +164,7 @@ fn what_cannot_be_used_is_not_restored() {
     foreign[68..72].copy_from_slice(&[0; 4]);
     let mut newer = whole.clone();
     newer[60..64].copy_from_slice(&900_u32.to_be_bytes());
-    let cases: [&[u8]; 6] =
-        [b"", b"hello", &whole[..whole.len() / 2], &damaged, &foreign, &newer];
+    let cases: [&[u8]; 6] = [b"", b"hello", &whole[..whole.len() / 2], &damaged, &foreign, &newer];
     for content in cases {
         std::fs::write(&bad, content).unwrap();
         let before = sha256(&bad);

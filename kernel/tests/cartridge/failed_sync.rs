@@ -72,7 +72,10 @@ fn write_under_strace(path: &Path, options: &[&str], count: usize) -> Outcome {
 
 fn nothing_acknowledged_is_lost(outcome: &Outcome) {
     for n in &outcome.acked {
-        assert!(outcome.kept.contains(&format!("entry {n}")), "entry {n} was acknowledged and lost");
+        assert!(
+            outcome.kept.contains(&format!("entry {n}")),
+            "entry {n} was acknowledged and lost"
+        );
     }
 }
 

@@ -111,7 +111,6 @@ pub(crate) fn files(path: &Path) -> Vec<String> {
     names
 }
 
-
 /// How many commits the log of the cartridge at `path` holds, by its frames.
 pub(crate) fn commits_in_log(path: &Path) -> usize {
     let log = std::fs::read(path.with_file_name("data.db-wal")).unwrap_or_default();
