@@ -28,8 +28,8 @@ use crate::visibility::Visibility;
 pub(crate) const HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The most files whose content one write stores.
 const FILES_PER_WRITE: usize = 256;
-/// The most files that are looked up in one read.
-const FILES_PER_READ: usize = 500;
+/// The most files that are looked up in one scan.
+const FILES_PER_SCAN: usize = 5_000;
 
 /// An archive whose every byte was checked.
 pub(crate) struct Checked {
@@ -134,16 +134,18 @@ pub(crate) async fn unknown(cartridge: &Cartridge, files: &[StoredFile]) -> Resu
         (0..files.len()).filter(|index| seen.insert(files[*index].entry.hash)).collect();
     drop(seen);
     let mut unknown = Vec::new();
-    for some in distinct.chunks(FILES_PER_READ) {
-        cartridge.read(|reader| {
-            for &index in some {
-                if !store::is_content_used(reader, &files[index].entry.hash)? {
-                    unknown.push(index);
+    for some in distinct.chunks(FILES_PER_SCAN) {
+        let wanted: Vec<_> = some.iter().map(|&index| (index, files[index].entry.hash)).collect();
+        let missing = cartridge.scan(move |reader| {
+            let mut missing = Vec::new();
+            for (index, hash) in wanted {
+                if !store::is_content_used(reader, &hash)? {
+                    missing.push(index);
                 }
             }
-            Ok(())
-        })?;
-        give_way().await;
+            Ok(missing)
+        });
+        unknown.extend(missing.await?);
     }
     Ok(unknown)
 }

@@ -167,5 +167,10 @@ pub(crate) fn read_content(cartridge: &Cartridge, hash: &[u8; 32], size: u64) ->
     if size == 0 {
         return Ok(Bytes::new());
     }
-    cartridge.read(|reader| reader.blob(hash, 0, size, Bytes::copy_from_slice))
+    let content = cartridge.read(|reader| reader.blob(hash, 0, size, Bytes::copy_from_slice))?;
+    if content.len() as u64 != size {
+        let (is, hash) = (content.len(), hex(hash));
+        return Err(Error::internal(format!("the blob {hash} has {is} bytes, its file {size}")));
+    }
+    Ok(content)
 }
