@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use abi_stable::std_types::{RResult, RSlice, RStr};
 use bytes::Bytes;
 use fazt_abi::abi_stable;
+use fazt_abi::bytes::RawBytes;
 use fazt_abi::closure::{self, RawOnce, RawScan, RawWrite, ReaderVisitor, RowVisitor, Visit};
 use fazt_abi::error::RawError;
-use fazt_abi::host::RawHost;
+use fazt_abi::host::{RawHost, RawUpload};
 use fazt_abi::row::{RawReader, RawRow, RawTransaction};
 pub use fazt_abi::value::Value;
 
@@ -84,10 +85,54 @@ impl Cartridge {
         result.ok_or_else(|| Error::internal("the kernel did not run a write"))
     }
 
-    /// A number under which [`Transaction::put_chunk`] collects the chunks of one large blob.
-    #[must_use]
-    pub fn new_upload(&self) -> u64 {
-        self.0.new_upload()
+    /// Stores contents under their SHA-256 in one write, each unless it is there; at most 4 MiB
+    /// together, hashed on the calling thread. Returns the hashes in order.
+    ///
+    /// # Errors
+    /// `TooLarge` past 4 MiB: use [`Self::upload`]. Otherwise as [`Self::write`].
+    pub async fn put_blobs(
+        &self,
+        app: Option<AppId>,
+        contents: Vec<Bytes>,
+    ) -> Result<Vec<[u8; 32]>> {
+        let app = app.map_or([0; 12], |app| *app.key());
+        let stored = self.0.put_blobs(&app, contents.into_iter().map(RawBytes::from).collect());
+        let hashes = from_raw(stored.await)?;
+        let (whole, _) = hashes.as_chunks::<32>();
+        Ok(whole.to_vec())
+    }
+
+    /// Begins the upload of one content of any size. It appears when it is finished, or never.
+    ///
+    /// # Errors
+    /// `Unavailable` when the node is stopping.
+    pub fn upload(&self, app: Option<AppId>) -> Result<Upload> {
+        let app = app.map_or([0; 12], |app| *app.key());
+        from_raw(self.0.upload(&app)).map(Upload)
+    }
+}
+
+/// Content that arrives in parts. Dropping it before [`Self::finish`] throws it away.
+#[derive(Debug)]
+pub struct Upload(RawUpload);
+
+impl Upload {
+    /// Adds the next bytes. Waits for a commit now and then, so that memory stays bounded.
+    ///
+    /// # Errors
+    /// As [`Cartridge::write`]; the upload is over then.
+    pub async fn push(&mut self, content: Bytes) -> Result<()> {
+        from_raw(self.0.push(content.into()).await)
+    }
+
+    /// Publishes the content and returns its SHA-256, after the sync.
+    ///
+    /// # Errors
+    /// As [`Cartridge::write`].
+    pub async fn finish(self) -> Result<[u8; 32]> {
+        let hash = from_raw(self.0.finish().await)?;
+        <[u8; 32]>::try_from(hash.as_slice())
+            .map_err(|_| Error::internal("the kernel answered with no hash"))
     }
 }
 
@@ -506,39 +551,6 @@ impl Transaction<'_> {
     /// `Unavailable` from an older kernel.
     pub fn on_commit(&self, action: impl FnOnce() + Send + 'static) -> Result<()> {
         from_raw(self.0.on_commit(RawOnce::new(Arc::new(Deferred(Mutex::new(Some(action)))))))
-    }
-
-    /// Stores content of at most 256 KiB under its SHA-256, unless it is there; returns the hash.
-    ///
-    /// # Errors
-    /// `TooLarge` past 256 KiB: use [`Self::put_chunk`].
-    pub fn put_blob(&self, content: &[u8]) -> Result<[u8; 32]> {
-        let mut hash = None;
-        visiting(
-            &mut |row| {
-                hash = Some(row.get(0)?);
-                Ok(Visit::Stop)
-            },
-            |rows| self.0.put_blob(RSlice::from_slice(content), rows),
-        )?;
-        hash.ok_or_else(|| Error::internal("the kernel stored a blob without saying its hash"))
-    }
-
-    /// Stores chunk `number` (from 0, 256 KiB each but the last) of the blob being uploaded.
-    ///
-    /// # Errors
-    /// `TooLarge` past 256 KiB.
-    pub fn put_chunk(&self, upload: u64, number: u32, content: &[u8]) -> Result<()> {
-        from_raw(self.0.put_chunk(upload, number, RSlice::from_slice(content)))
-    }
-
-    /// Makes the chunks of `upload` the blob `hash` of `size` bytes. The kernel checks the size;
-    /// the hash is the caller's, computed while it stored the chunks.
-    ///
-    /// # Errors
-    /// `Invalid` when the chunks do not add up to `size`.
-    pub fn publish_blob(&self, upload: u64, hash: &[u8; 32], size: u64) -> Result<()> {
-        from_raw(self.0.publish_blob(upload, hash, size))
     }
 
     /// Advances a durable subscriber's cursor, in the same transaction as its own write.

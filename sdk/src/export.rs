@@ -18,7 +18,8 @@ use fazt_abi::root::{PluginRootRef, RawPlugin};
 use crate::call::Call;
 use crate::error::{Error, Result, to_raw};
 use crate::host::Host;
-use crate::plugin::{Answer, DeliverFn, HandleFn, JsonFn, Plugin, StopFn};
+use crate::manifest::Manifest;
+use crate::plugin::{Answer, DeliverFn, HandleFn, JsonFn, Plugin, Started, StopFn};
 use crate::service::Provider;
 
 /// The root of plugin `P`, for a binary that compiles it in.
@@ -51,7 +52,17 @@ impl<P: Plugin> RawPlugin for Export<P> {
 fn instance_of<P: Plugin>(host: RawHost) -> Result<RawInstance> {
     let plugin = P::default();
     let manifest = plugin.manifest();
-    let mut started = plugin.start(Host::from_raw(host))?;
+    let started = plugin.start(Host::from_raw(host))?;
+    assemble(&manifest, started)
+}
+
+/// Matches what a plugin declared with what it handed over. For the kernel, whose own operations
+/// go the same way.
+///
+/// # Errors
+/// `Invalid` when the two differ.
+#[doc(hidden)]
+pub fn assemble(manifest: &Manifest, mut started: Started) -> Result<RawInstance> {
     let mut wrong = std::mem::take(&mut started.twice);
     wrong.iter_mut().for_each(|what| what.push_str(" is handed over twice"));
 

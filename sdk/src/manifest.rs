@@ -13,7 +13,7 @@ use crate::setting::Setting;
 /// What a plugin is, offers and needs. Data only: it can be stored and read without the plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The plugin's name: lower-case letters, digits and `-`; it starts its tables and settings.
+    /// The plugin's name: lower-case letters and digits; it starts its tables and settings.
     pub name: String,
     /// Its version.
     pub version: String,

@@ -29,8 +29,11 @@ interface! {
         fn scan(job: RawScan) -> FfiFuture<RResult<(), RawError>>;
         /// Queues `job` for the writer under the app's turn (all zero for none); ready after the sync.
         fn write(app: &[u8; 12], job: RawWrite) -> FfiFuture<RResult<(), RawError>>;
-        /// A new number for chunks that are about to be uploaded.
-        fn new_upload() -> u64;
+        /// Hashes contents of at most 4 MiB together on the calling thread and stores them in one
+        /// write; ready after the sync, with their SHA-256 hashes, 32 bytes each.
+        fn put_blobs(app: &[u8; 12], contents: RVec<RawBytes>) -> FfiFuture<RResult<RVec<u8>, RawError>>;
+        /// Begins the upload of one content of any size.
+        fn upload(app: &[u8; 12]) -> RResult<RawUpload, RawError>;
 
         /// The value of one of the plugin's own settings, as JSON.
         fn setting(name: RStr<'_>) -> RResult<RString, RawError>;
@@ -81,5 +84,15 @@ interface! {
         fn read_at(offset: u64, len: u32) -> RResult<RVec<u8>, RawError>;
         /// Bytes written so far.
         fn size() -> u64;
+    }
+}
+
+interface! {
+    /// Content that arrives in parts. Dropping it before the end throws it away.
+    pub trait Upload => UploadTable, RawUpload {
+        /// Adds the next bytes.
+        fn push(content: RawBytes) -> FfiFuture<RResult<(), RawError>>;
+        /// Publishes the content; ready after the sync, with its SHA-256.
+        fn finish() -> FfiFuture<RResult<RVec<u8>, RawError>>;
     }
 }

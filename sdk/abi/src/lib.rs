@@ -32,6 +32,7 @@ pub mod future;
 pub mod host;
 pub mod http;
 pub mod instance;
+pub mod load;
 pub mod root;
 pub mod row;
 pub mod value;

@@ -81,11 +81,5 @@ lent_interface! {
         fn advance(subscriber: RStr<'_>, sequence: u64) -> RResult<(), RawError>;
         /// Runs `action` after the sync and before the caller is answered.
         fn on_commit(action: RawOnce) -> RResult<(), RawError>;
-        /// Stores content under its SHA-256, once; answers the hash through `visit`, a row of one column.
-        fn put_blob(content: RSlice<'_, u8>, visit: RowVisitor<'_>) -> RResult<(), RawError>;
-        /// Appends content to a blob that is being uploaded: `n` counts its 256 KiB chunks from 0.
-        fn put_chunk(upload: u64, n: u32, content: RSlice<'_, u8>) -> RResult<(), RawError>;
-        /// Publishes the chunks of `upload` under `hash`.
-        fn publish_blob(upload: u64, hash: &[u8; 32], size: u64) -> RResult<(), RawError>;
     }
 }

@@ -1,0 +1,548 @@
+//! The cartridge: the one SQLite file in which everything lives.
+//!
+//! Start reading at [`Cartridge`]. This module is the only one that opens the database; everybody
+//! else holds a [`Cartridge`] and works in the name of an [`Owner`].
+//!
+//! # Files
+//!
+//! `X` is the cartridge, `X-wal` the log of what is not yet in it, `X-shm` an index of the log,
+//! `X.lock` a note that says which process has it open. After a clean stop only `X` is there.
+//! - *Stopped*: copy `X`.
+//! - *Running*: take a backup ([`Cartridge::backup`]); copying `X` alone loses what the log holds.
+//! - *After a crash*: copy `X` and `X-wal` together; opening the copy puts the log in its place.
+//!
+//! # Invariants
+//!
+//! - One connection writes, on one thread. Nothing is acknowledged before the sync of its commit.
+//! - A closure's error undoes that closure and nothing else.
+//! - An owner reaches its own tables only.
+//! - A closure calls neither the cartridge nor a service, and does not wait for anything.
+//! - In-memory state that mirrors the cartridge changes in [`WriteTx::on_commit`] only.
+//! - No read outlives its limit, so the log can always shrink again.
+//! - After a sync that failed, nothing is acknowledged until the process starts anew.
+//! - A file that is refused was not changed by a single byte.
+//!
+//! # What a full disk does
+//!
+//! Writes answer [`CartridgeError::Full`], reads go on, and the first write after space came back
+//! succeeds, without a restart. No space is set aside for that moment: deleting inside the cartridge
+//! frees pages for itself, not for the disk, and the log of a deletion needs room of its own, so a
+//! reserve would be gone when the disk fills for a second time.
+
+mod access;
+mod background;
+mod backup;
+mod blobs;
+mod checkpoint;
+mod error;
+mod events;
+mod file;
+mod inspect;
+mod lock;
+mod migrate;
+mod open;
+mod options;
+mod owner;
+mod pending;
+mod queue;
+mod reader;
+mod scan;
+mod schema;
+mod statement;
+mod tx;
+mod upload;
+mod value;
+mod writer;
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use rusqlite::config::DbConfig;
+use tokio::sync::{oneshot, watch};
+
+pub use self::{
+    backup::Existing,
+    blobs::{BlobHash, BlobInfo, BlobPin, HashedContent},
+    error::{CartridgeError, SqlError, SqlErrorKind, TxError},
+    events::{Event, From},
+    inspect::{CartridgeInfo, TableInfo, Verification},
+    migrate::{Migration, migration},
+    options::{Mode, Options},
+    owner::Owner,
+    pending::Pending,
+    queue::{AppKey, WriteClosure},
+    reader::Reader,
+    scan::ScanClosure,
+    statement::EachRow,
+    tx::{CommitHook, WriteTx},
+    upload::{BlobReader, BlobUpload},
+    value::{Row, Value},
+};
+use self::{
+    access::Tables,
+    lock::Lock,
+    migrate::Missing,
+    open::Purpose,
+    queue::{Job, Limits, Queue},
+    reader::{Inside, ReadConnections},
+    scan::Scans,
+    writer::Writer,
+};
+use crate::clock::Clock;
+
+/// An open cartridge. Cheap to clone; the last clone that is dropped closes it.
+#[derive(Clone)]
+pub struct Cartridge {
+    handle: Arc<Handle>,
+}
+
+impl Cartridge {
+    /// Makes a new cartridge at `path`, with missing directories. Blocks on the disk.
+    ///
+    /// It appears whole or not at all: it is built under another name first.
+    ///
+    /// # Errors
+    /// [`CartridgeError::Exists`] when anything is at `path`; [`CartridgeError::Io`] when the machine
+    /// refuses.
+    pub fn create(path: &Path, clock: &Arc<dyn Clock>) -> Result<(), CartridgeError> {
+        file::refuse_existing(path)?;
+        file::create_parent(path)?;
+        let building = file::beside(path, &format!(".new-{}", std::process::id()));
+        drop(file::create_new(&building)?);
+        let result = build(&building, clock).and_then(|()| {
+            file::rename_new(&building, path)?;
+            file::sync_parent(path)
+        });
+        if result.is_err() {
+            for suffix in ["", "-wal", "-shm"] {
+                drop(std::fs::remove_file(file::beside(&building, suffix)));
+            }
+        }
+        result
+    }
+
+    /// Opens the cartridge at `path`, which may be a link to it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`CartridgeError::Missing`], [`CartridgeError::NotACartridge`], [`CartridgeError::TooNew`],
+    /// [`CartridgeError::Locked`], [`CartridgeError::HardLinked`]: the file was not changed.
+    /// [`CartridgeError::Pending`] in [`Mode::Command`] when a migration has not run.
+    /// [`CartridgeError::Migration`] when one cannot run.
+    pub fn open(path: &Path, mode: Mode, options: Options) -> Result<Self, CartridgeError> {
+        let path = file::resolve(path)?;
+        let lock = Lock::take(&path, mode, options.clock.as_ref())?;
+        file::check_identity(&path)?;
+        file::protect(&path)?;
+        let tables = Arc::<Tables>::default();
+        let mut session = open::open(&path, Purpose::Write, &tables, &options.clock)?;
+        if let Some(bytes) = options.size_max_bytes {
+            limit_size(&session.raw, bytes).map_err(SqlError::from)?;
+        }
+        let missing = match mode {
+            Mode::Serve => Missing::Run,
+            Mode::Command => Missing::Report,
+        };
+        let now_ms = options.clock.unix_ms();
+        migrate::migrate(&session, &Owner::kernel(), schema::MIGRATIONS, missing, now_ms)?;
+        let (names, plugins) = migrate::learn_names(&session)?;
+        tables.replace(names, plugins);
+        let newest_event = session.own_integer(events::NEWEST_SEQ, &[])?.unwrap_or(0);
+        let shared = Arc::new(Shared::new(path, mode, options, tables, newest_event)?);
+        let frames = Arc::clone(&shared.frames);
+        session
+            .raw
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+                frames.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(SqlError::from)?;
+        let writer = Writer { session, shared: Arc::clone(&shared), log: Default::default() };
+        let thread = std::thread::Builder::new()
+            .name("fazt-writer".to_owned())
+            .spawn(move || write_until_closed(writer, lock))
+            .map_err(|e| CartridgeError::Io(format!("start the writer's thread: {e}")))?;
+        let handle = Handle { shared, thread: Mutex::new(Some(thread)) };
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    /// The file, behind links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared().path
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared().options.clock
+    }
+
+    /// Writes what `closure` does, in the name of `owner` and for `app`.
+    ///
+    /// Returns at once; the answer comes after the sync of the commit. The closure runs on the
+    /// writer's thread, possibly more than once, and must not wait for anything. `app` decides whose
+    /// turn it is when many wait.
+    ///
+    /// The answer is an error when nothing was kept: [`CartridgeError::Busy`],
+    /// [`CartridgeError::WalPressure`] and [`CartridgeError::Full`] (try later),
+    /// [`CartridgeError::Tx`] (the closure's own error), [`CartridgeError::Panicked`],
+    /// [`CartridgeError::Closed`], [`CartridgeError::Nested`]. [`CartridgeError::Failed`] leaves open
+    /// whether it was kept, and [`CartridgeError::HookPanicked`] means that it was.
+    pub fn write(&self, owner: &Owner, app: Option<AppKey>, closure: WriteClosure) -> Pending {
+        let shared = self.shared();
+        let push = || {
+            Inside::check()?;
+            let (answer, receiver) = oneshot::channel();
+            shared.queue.push(Job { owner: owner.clone(), app, closure, answer })?;
+            Ok(receiver)
+        };
+        Pending::new(push(), Some(shared.queue.abandoned()))
+    }
+
+    /// As [`Cartridge::write`], and returns what the closure returned in the run that counted.
+    ///
+    /// # Errors
+    /// As [`Cartridge::write`].
+    pub async fn write_value<T: Send + 'static>(
+        &self,
+        owner: &Owner,
+        app: Option<AppKey>,
+        closure: impl Fn(&WriteTx<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, CartridgeError> {
+        let result = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&result);
+        let closure = move |tx: &WriteTx<'_>| {
+            let value = closure(tx)?;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        };
+        self.write(owner, app, Box::new(closure)).await?;
+        let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or(CartridgeError::Closed)
+    }
+
+    /// Reads one snapshot, on this thread, for at most [`Options::read_limit`].
+    ///
+    /// # Errors
+    /// [`CartridgeError::TooLong`] at the limit: use [`Cartridge::scan`]. [`CartridgeError::Tx`] with
+    /// what the closure returned. [`CartridgeError::Nested`] inside another closure.
+    pub fn read(
+        &self,
+        owner: &Owner,
+        closure: &mut dyn FnMut(&Reader<'_>) -> Result<(), TxError>,
+    ) -> Result<(), CartridgeError> {
+        self.shared().reads.read(owner, closure)
+    }
+
+    /// As [`Cartridge::read`], and returns what the closure returned.
+    ///
+    /// # Errors
+    /// As [`Cartridge::read`].
+    pub fn read_value<T>(
+        &self,
+        owner: &Owner,
+        closure: impl FnOnce(&Reader<'_>) -> Result<T, TxError>,
+    ) -> Result<T, CartridgeError> {
+        let (mut closure, mut value) = (Some(closure), None);
+        self.read(owner, &mut |reader| {
+            if let Some(closure) = closure.take() {
+                value = Some(closure(reader)?);
+            }
+            Ok(())
+        })?;
+        value.ok_or(CartridgeError::Closed)
+    }
+
+    /// Reads one snapshot on a thread for longer reads, for at most [`Options::scan_limit`].
+    ///
+    /// Returns at once. The answer is [`CartridgeError::Busy`] when too many wait, otherwise as with
+    /// [`Cartridge::read`].
+    pub fn scan(&self, owner: &Owner, closure: ScanClosure) -> Pending {
+        let push = || {
+            Inside::check()?;
+            self.shared().scans.push(owner.clone(), closure)
+        };
+        Pending::new(push(), None)
+    }
+
+    /// As [`Cartridge::scan`], and returns what the closure returned.
+    ///
+    /// # Errors
+    /// As [`Cartridge::scan`].
+    pub async fn scan_value<T: Send + 'static>(
+        &self,
+        owner: &Owner,
+        closure: impl FnOnce(&Reader<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, CartridgeError> {
+        let (answer, receiver) = oneshot::channel();
+        let closure = move |reader: &Reader<'_>| {
+            drop(answer.send(closure(reader)?));
+            Ok(())
+        };
+        self.scan(owner, Box::new(closure)).await?;
+        receiver.await.map_err(|_| CartridgeError::Closed)
+    }
+
+    /// Brings the owner's tables up to date; the answer is how many migrations ran.
+    ///
+    /// In [`Mode::Command`] nothing runs, and a missing migration is [`CartridgeError::Pending`].
+    /// [`CartridgeError::Migration`] says which one cannot run and why; it concerns this owner only.
+    pub fn migrate(&self, owner: &Owner, migrations: &[Migration<'_>]) -> Pending<usize> {
+        let texts: Vec<(String, String)> =
+            migrations.iter().map(|m| (m.name.to_owned(), m.sql.to_owned())).collect();
+        let owner = owner.clone();
+        let errand = move |writer: &mut Writer| {
+            let shared = &writer.shared;
+            let list: Vec<Migration<'_>> =
+                texts.iter().map(|(name, sql)| Migration { name, sql }).collect();
+            let missing = match shared.mode {
+                Mode::Serve => Missing::Run,
+                Mode::Command => Missing::Report,
+            };
+            let now_ms = shared.options.clock.unix_ms();
+            let result = migrate::migrate(&writer.session, &owner, &list, missing, now_ms);
+            let (names, plugins) = migrate::learn_names(&writer.session)?;
+            shared.tables.replace(names, plugins);
+            result
+        };
+        Pending::new(writer::send(self.shared(), errand), None)
+    }
+
+    /// The position of the newest event, and a way to wait for the next one.
+    #[must_use]
+    pub fn newest_event(&self) -> watch::Receiver<i64> {
+        self.shared().newest_event.subscribe()
+    }
+
+    /// Waits until the disk failed to keep a promise; returns what happened. The process should then
+    /// exit with an error, so that its supervisor starts it anew.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut failed = self.shared().failed.subscribe();
+        loop {
+            if let Some(why) = failed.borrow_and_update().clone() {
+                return why;
+            }
+            if failed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Finishes what waits, moves the log into the file, removes it and gives up the lock.
+    ///
+    /// Later calls on other clones answer [`CartridgeError::Closed`].
+    ///
+    /// # Errors
+    /// [`CartridgeError::Failed`] when the cartridge had stopped for good; the log then stays.
+    pub async fn close(&self) -> Result<(), CartridgeError> {
+        let shared = self.shared();
+        if let Some(failure) = shared.close_wreck() {
+            return Err(failure);
+        }
+        shared.queue.end(CartridgeError::Closed);
+        let mut closed = shared.closed.subscribe();
+        loop {
+            if let Some(result) = closed.borrow_and_update().clone() {
+                return result;
+            }
+            if closed.changed().await.is_err() {
+                return Err(CartridgeError::Closed);
+            }
+        }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+}
+
+impl fmt::Debug for Cartridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cartridge").field("path", &self.shared().path).finish_non_exhaustive()
+    }
+}
+
+/// What all clones of a [`Cartridge`] and its threads share.
+struct Shared {
+    path: PathBuf,
+    mode: Mode,
+    options: Options,
+    tables: Arc<Tables>,
+    queue: Queue,
+    reads: ReadConnections,
+    scans: Scans,
+    background: background::Background,
+    pins: Arc<blobs::Pins>,
+    /// Frames in the log after the latest commit.
+    frames: Arc<AtomicU64>,
+    newest_event: watch::Sender<i64>,
+    failed: watch::Sender<Option<Arc<str>>>,
+    closed: watch::Sender<Option<Result<(), CartridgeError>>>,
+    /// The connection and the lock after a failure: held, and not used any more.
+    wreck: Mutex<Option<(rusqlite::Connection, Lock)>>,
+}
+
+impl Shared {
+    fn new(
+        path: PathBuf,
+        mode: Mode,
+        options: Options,
+        tables: Arc<Tables>,
+        newest_event: i64,
+    ) -> Result<Self, CartridgeError> {
+        let limits = Limits {
+            closures: options.write_queue_closures,
+            closures_per_app: options.write_queue_closures_per_app,
+        };
+        let reads = ReadConnections::new(
+            path.clone(),
+            Arc::clone(&tables),
+            Arc::clone(&options.clock),
+            options.read_limit,
+        );
+        let scans = Scans::start(
+            path.clone(),
+            Arc::clone(&tables),
+            Arc::clone(&options.clock),
+            options.scan_limit,
+            options.scan_queue_scans,
+        )?;
+        Ok(Self {
+            path,
+            mode,
+            options,
+            tables,
+            queue: Queue::new(limits),
+            reads,
+            scans,
+            background: background::Background::default(),
+            pins: Arc::default(),
+            frames: Arc::default(),
+            newest_event: watch::Sender::new(newest_event),
+            failed: watch::Sender::new(None),
+            closed: watch::Sender::new(None),
+            wreck: Mutex::new(None),
+        })
+    }
+
+    fn publish_events(&self, newest: Option<i64>) {
+        if let Some(seq) = newest.filter(|&seq| seq > 0) {
+            self.newest_event.send_if_modified(|known| {
+                let grows = seq > *known;
+                *known = seq.max(*known);
+                grows
+            });
+        }
+    }
+
+    /// Stops for good. The first reason stays.
+    fn fail(&self, why: &str) -> CartridgeError {
+        self.failed.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert_with(|| why.into());
+            first
+        });
+        let error = self.failure().unwrap_or(CartridgeError::Closed);
+        self.queue.abort(&error);
+        error
+    }
+
+    fn failure(&self) -> Option<CartridgeError> {
+        self.failed.borrow().clone().map(CartridgeError::Failed)
+    }
+
+    fn close_connections(&self) {
+        self.background.close();
+        self.scans.close();
+        self.reads.close();
+    }
+
+    fn close_wreck(&self) -> Option<CartridgeError> {
+        let failure = self.failure()?;
+        self.close_connections();
+        drop(self.wreck.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(failure)
+    }
+}
+
+/// Closes the cartridge when the last clone is dropped.
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.queue.end(CartridgeError::Closed);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            drop(thread.join());
+        }
+        drop(self.shared.close_wreck());
+    }
+}
+
+/// The life of the writer's thread.
+fn write_until_closed(mut writer: Writer, lock: Lock) {
+    let shared = Arc::clone(&writer.shared);
+    let sound = catch_unwind(AssertUnwindSafe(|| writer.run())).unwrap_or_else(|_| {
+        shared.fail("the writer panicked");
+        false
+    });
+    if sound {
+        let result = finish(writer, lock);
+        shared.closed.send_replace(Some(result));
+        return;
+    }
+    let connection = writer.session.raw;
+    // What the log holds is read by the next process, not moved by this one.
+    drop(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+    *shared.wreck.lock().unwrap_or_else(PoisonError::into_inner) = Some((connection, lock));
+}
+
+/// Leaves the file alone on the disk, complete.
+fn finish(writer: Writer, lock: Lock) -> Result<(), CartridgeError> {
+    let Writer { session, shared, .. } = writer;
+    shared.close_connections();
+    let result = if shared.options.external_checkpoint {
+        let left = session.raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        left.map(drop).map_err(SqlError::from)
+    } else {
+        checkpoint::checkpoint(&session, "TRUNCATE").map(drop)
+    };
+    drop(session);
+    drop(lock);
+    Ok(result?)
+}
+
+/// Fills a new, empty file with the kernel's schema.
+fn build(path: &Path, clock: &Arc<dyn Clock>) -> Result<(), CartridgeError> {
+    let session = open::open(path, Purpose::Write, &Arc::default(), clock)?;
+    let now_ms = clock.unix_ms();
+    migrate::migrate(&session, &Owner::kernel(), schema::MIGRATIONS, Missing::Run, now_ms)?;
+    session.own_execute(
+        "INSERT INTO meta (key, value) VALUES ('created_at', ?1)",
+        &[Value::Integer(now_ms)],
+    )?;
+    checkpoint::checkpoint(&session, "TRUNCATE")?;
+    drop(session);
+    std::fs::File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| CartridgeError::io("sync", path, &e))
+}
+
+fn limit_size(connection: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
+    let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = i64::try_from(bytes / u64::from(page_bytes.max(1))).unwrap_or(i64::MAX);
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+}

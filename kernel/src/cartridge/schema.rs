@@ -1,0 +1,14 @@
+//! The kernel's own schema: every file of `migrations/kernel`, in order.
+//!
+//! To add a table, add a file there and a line here. A file that has shipped is never edited.
+
+use super::migrate::{Migration, migration};
+
+/// The kernel's migrations. The number of the last one is the cartridge's schema (`user_version`).
+pub(super) const MIGRATIONS: &[Migration<'static>] =
+    &[migration!("0001_cartridge", "../../../migrations/kernel/0001_cartridge.sql")];
+
+/// The newest schema that this build knows.
+pub(super) fn newest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}

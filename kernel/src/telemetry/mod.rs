@@ -1,0 +1,116 @@
+//! The node's own log and counters.
+//!
+//! A record is one line of JSON on standard error, or one plain line on a terminal. Records are
+//! cut at 8 KiB, and control characters are escaped, so that no input can forge a line.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Clock;
+
+/// How urgent a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something failed that somebody should look at.
+    Error = 1,
+    /// Odd but handled.
+    Warn = 2,
+    /// An owner wants to know.
+    Info = 3,
+    /// For whoever looks for a fault.
+    Debug = 4,
+    /// Everything.
+    Trace = 5,
+}
+
+impl Level {
+    /// The level of that number; out of range is the nearest.
+    pub(crate) fn from_number(number: u8) -> Self {
+        match number {
+            0 | 1 => Self::Error,
+            2 => Self::Warn,
+            3 => Self::Info,
+            4 => Self::Debug,
+            _ => Self::Trace,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The longest record, in bytes.
+const RECORD_BYTES_MAX: usize = 8 * 1024;
+
+/// Counters that only go up.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that were answered.
+    pub requests: AtomicU64,
+    /// Panics that were caught anywhere. A healthy node shows 0.
+    pub panics: AtomicU64,
+    /// Events that were dropped because a listener's queue was full.
+    pub events_dropped: AtomicU64,
+}
+
+/// Log and counters of one node.
+#[derive(Debug)]
+pub struct Telemetry {
+    clock: Arc<dyn Clock>,
+    least_urgent: Level,
+    terminal: bool,
+    /// The counters.
+    pub counters: Counters,
+}
+
+impl Telemetry {
+    /// Logs records up to `least_urgent` to standard error.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, least_urgent: Level) -> Self {
+        Self { clock, least_urgent, terminal: std::io::stderr().is_terminal(), counters: Counters::default() }
+    }
+
+    /// Writes one record. `fields` is a JSON object or empty. Blocks for one write to standard error.
+    pub fn log(&self, level: Level, source: &str, message: &str, fields: &str) {
+        if level > self.least_urgent {
+            return;
+        }
+        if message.contains("panicked") {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut line = if self.terminal {
+            format!("{:5} {source}: {} {fields}", level.name(), message.escape_debug())
+        } else {
+            let mut record = serde_json::json!({
+                "at_ms": self.clock.unix_ms(),
+                "level": level.name(),
+                "source": source,
+                "message": message,
+            });
+            if let (Some(record), Ok(fields)) = (record.as_object_mut(), serde_json::from_str::<serde_json::Value>(fields)) {
+                record.insert("fields".to_owned(), fields);
+            }
+            record.to_string()
+        };
+        if line.len() > RECORD_BYTES_MAX {
+            let cut = (0..=RECORD_BYTES_MAX).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+            line.truncate(cut);
+        }
+        line.push('\n');
+        // A log that cannot be written has nowhere to say so.
+        drop(std::io::stderr().write_all(line.as_bytes()));
+    }
+
+    /// Counts and logs a panic that was caught.
+    pub fn panicked(&self, source: &str, message: &str) {
+        self.log(Level::Error, source, &format!("panicked: {message}"), "");
+    }
+}

@@ -1,0 +1,5 @@
+//! The cartridge, from outside: what a caller can rely on.
+
+mod support;
+
+mod writing;
