@@ -60,7 +60,7 @@ pub mod prelude {
     pub use crate::ids::AppId;
     pub use crate::manifest::{Binding, Manifest};
     pub use crate::migration::Migration;
-    pub use crate::operation::{Operate, Operation};
+    pub use crate::operation::{List, NoInput, Operate, Operation};
     pub use crate::plugin::{Plugin, Started};
     pub use crate::route::Route;
     pub use crate::service::{Interface, Service};

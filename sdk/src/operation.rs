@@ -45,6 +45,19 @@ pub struct Operation {
     pub example: Option<serde_json::Value>,
     /// Codes of errors beyond the general ones.
     pub errors: Vec<String>,
+    /// Whether the output is a [`List`], answered page by page.
+    #[serde(default)]
+    pub paginated: bool,
+}
+
+/// One page of a list: the output of an operation marked [`Operation::paginated`]. The kernel
+/// answers `{"data": items, "meta": {"has_more": …, "cursor": next}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct List<T> {
+    /// The items; never missing.
+    pub items: Vec<T>,
+    /// The cursor of the next page; nothing after the last.
+    pub next: Option<String>,
 }
 
 impl Operation {
@@ -60,6 +73,7 @@ impl Operation {
             output: schema(SchemaGenerator::default().into_root_schema_for::<O::Output>()),
             example: None,
             errors: Vec::new(),
+            paginated: false,
         }
     }
 
@@ -105,6 +119,13 @@ impl Operation {
     #[must_use]
     pub fn example(mut self, input: serde_json::Value) -> Self {
         self.example = Some(input);
+        self
+    }
+
+    /// Its output is a [`List`].
+    #[must_use]
+    pub fn paginated(mut self) -> Self {
+        self.paginated = true;
         self
     }
 

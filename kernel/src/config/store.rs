@@ -1,0 +1,42 @@
+//! The SQL of the settings.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use fazt_sdk::{Error, Result};
+use serde_json::Value as Json;
+
+use crate::cartridge::{Cartridge, Owner, Value};
+
+/// All stored settings.
+pub(super) fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>> {
+    let rows = cartridge.read_value(&Owner::kernel(), |reader| {
+        let mut rows = Vec::new();
+        reader.query("SELECT name, value FROM setting", &[], &mut |row| {
+            if let (Ok(name), Ok(value)) = (row.text(0), row.text(1)) {
+                rows.push((name.to_owned(), value.to_owned()));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    })?;
+    rows.into_iter()
+        .map(|(name, value)| {
+            let json = serde_json::from_str(&value).map_err(|error| Error::internal(format!("the setting {name} is stored as `{value}`: {error}")))?;
+            Ok((name, json))
+        })
+        .collect()
+}
+
+/// Stores one setting.
+pub(super) async fn put(cartridge: &Cartridge, name: &str, value: &Json) -> Result<()> {
+    let (name, value) = (name.to_owned(), value.to_string());
+    let stored = cartridge.write_value(&Owner::kernel(), None, move |tx| {
+        tx.execute(
+            "INSERT INTO setting (name, value, changed_at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET value = ?2, changed_at = ?3",
+            &[Value::Text(&name), Value::Text(&value), Value::Integer(tx.now_ms())],
+        )?;
+        Ok(())
+    });
+    stored.await.map_err(Error::from)
+}

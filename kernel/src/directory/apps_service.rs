@@ -1,0 +1,58 @@
+//! `fazt.apps/1`: the directory as a service to plugins.
+
+use std::sync::{Arc, Weak};
+
+use fazt_sdk::call::Call;
+use fazt_sdk::services::Apps;
+use fazt_sdk::services::apps::App;
+use fazt_sdk::{AppId, Error, Result};
+
+use crate::Core;
+
+/// The provider. Holds the kernel weakly: the kernel holds its services.
+pub(crate) struct AppsService(pub(crate) Weak<Core>);
+
+impl AppsService {
+    fn core(&self) -> Result<Arc<Core>> {
+        self.0.upgrade().ok_or_else(|| Error::unavailable("the node is stopping"))
+    }
+}
+
+impl Apps for AppsService {
+    async fn find(&self, _call: &Call, reference: &str) -> Result<Option<App>> {
+        let core = self.core()?;
+        let directory = core.directory.now();
+        Ok(directory.find(reference).map(|app| core.app_record(&directory, app)))
+    }
+
+    async fn list(&self, call: &Call) -> Result<Vec<App>> {
+        let core = self.core()?;
+        let directory = core.directory.now();
+        let mut apps: Vec<_> = directory
+            .apps
+            .values()
+            .filter(|app| call.check_app(app.id).is_ok())
+            .map(|app| core.app_record(&directory, app))
+            .collect();
+        apps.sort_by(|one, other| (one.created_at_ms, one.id).cmp(&(other.created_at_ms, other.id)));
+        Ok(apps)
+    }
+
+    async fn ensure(&self, call: &Call, name: &str) -> Result<App> {
+        let core = self.core()?;
+        let existing = core.directory.now().find(name).cloned();
+        let app = match existing {
+            Some(app) => app,
+            None if call.limited_to().is_some() => {
+                return Err(Error::denied(format!("this key is for one app only and cannot create {name}")));
+            }
+            None => {
+                let id = AppId::from_random(&core.random(64)?).ok_or_else(|| Error::internal("the system gave no random bytes"))?;
+                core.directory.ensure(name, id).await?
+            }
+        };
+        call.check_app(app.id)?;
+        let directory = core.directory.now();
+        Ok(core.app_record(&directory, &app))
+    }
+}

@@ -1,0 +1,75 @@
+//! Content on its way into the cartridge.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use abi_stable::std_types::{RResult, RVec};
+use bytes::Bytes;
+use fazt_abi::FfiFuture;
+use fazt_abi::bytes::RawBytes;
+use fazt_abi::error::RawError;
+use fazt_abi::future::guarded;
+use fazt_abi::host::{RawUpload, Upload};
+use fazt_sdk::{Error, Result};
+
+use super::{ready, to_raw};
+use crate::cartridge::{AppKey, BlobUpload, Cartridge, HashedContent, Owner};
+
+/// The most that one batch of contents may hold together.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+pub(super) fn put_blobs(cartridge: &Cartridge, owner: &Owner, app: Option<AppKey>, contents: Vec<Bytes>) -> FfiFuture<RResult<RVec<u8>, RawError>> {
+    if contents.iter().map(Bytes::len).sum::<usize>() > BATCH_BYTES_MAX {
+        return ready(Err(Error::too_large(format!("a batch of contents holds more than {BATCH_BYTES_MAX} bytes; upload large ones by themselves"))));
+    }
+    let contents: Vec<HashedContent> = contents.into_iter().map(HashedContent::new).collect();
+    let hashes: Vec<u8> = contents.iter().flat_map(|content| content.hash().0).collect();
+    let written = cartridge.write(
+        owner,
+        app,
+        Box::new(move |tx| {
+            for content in &contents {
+                tx.put_blob(content)?;
+            }
+            Ok(())
+        }),
+    );
+    guarded(async move { to_raw(written.await.map(|()| RVec::from(hashes)).map_err(Error::from)) })
+}
+
+pub(super) fn begin(cartridge: &Cartridge, owner: &Owner, app: Option<AppKey>) -> RawUpload {
+    RawUpload::new(Arc::new(Arriving(Mutex::new(Some(cartridge.upload_blob(owner, app))))))
+}
+
+/// The upload is taken out while a part is stored, so that no lock is held across an await. A part
+/// whose future was dropped takes the upload with it.
+struct Arriving(Mutex<Option<BlobUpload>>);
+
+impl Arriving {
+    fn take(&self) -> Result<BlobUpload> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| Error::conflict("the upload is over: a part of it failed, was abandoned, or it was finished"))
+    }
+}
+
+impl Upload for Arriving {
+    fn push(self: &Arc<Self>, content: RawBytes) -> FfiFuture<RResult<(), RawError>> {
+        let this = Arc::clone(self);
+        guarded(async move {
+            let pushed = async {
+                let mut upload = this.take()?;
+                upload.push(content.as_slice()).await?;
+                *this.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
+                Ok(())
+            };
+            to_raw(pushed.await)
+        })
+    }
+
+    fn finish(self: &Arc<Self>) -> FfiFuture<RResult<RVec<u8>, RawError>> {
+        let this = Arc::clone(self);
+        guarded(async move {
+            let finished = async { Ok(this.take()?.finish(None).await?) };
+            to_raw(finished.await.map(|hash| RVec::from(hash.0.to_vec())))
+        })
+    }
+}
