@@ -160,7 +160,7 @@ fn say(error: &ParseError, output: &mut Output<'_>) -> Exit {
         output.note(text.trim_end());
         return Exit::Usage;
     }
-    output.text(&text).map_or_else(|failure| failure.exit, |()| Exit::Ok)
+    output.line(text.trim_end()).map_or_else(|failure| failure.exit, |()| Exit::Ok)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -3,6 +3,8 @@
 //! One file each, named after the words. All others are data in manifests.
 
 mod app_deploy;
+mod cartridge_restore;
+mod secret_input;
 mod version;
 
 use std::pin::Pin;
@@ -26,7 +28,8 @@ pub(crate) struct ClientCommand {
 pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'r>>;
 
 /// All of them.
-pub(crate) const ALL: &[ClientCommand] = &[app_deploy::COMMAND, version::COMMAND];
+pub(crate) const ALL: &[ClientCommand] =
+    &[app_deploy::COMMAND, cartridge_restore::COMMAND, version::COMMAND];
 
 pub(crate) async fn first_run(_run: &mut Run<'_, '_>) -> Result<(), Failure> {
     Ok(())
