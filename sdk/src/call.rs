@@ -267,6 +267,12 @@ impl RequestId {
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
+
+    /// The id as a number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for RequestId {

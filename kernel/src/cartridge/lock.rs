@@ -175,7 +175,7 @@ struct Registered(Option<Inode>);
 impl Registered {
     fn new(inode: Inode) -> Option<Self> {
         let mut open = OPEN_HERE.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get_or_insert_default().insert(inode).then_some(Self(Some(inode)))
+        open.get_or_insert_default().insert(inode).then(|| Self(Some(inode)))
     }
 
     fn keep(mut self) {

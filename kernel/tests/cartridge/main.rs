@@ -1,5 +1,16 @@
 //! The cartridge, from outside: what a caller can rely on.
 
+mod child;
 mod support;
 
+mod backups;
+mod content;
+mod disk_full;
+mod events;
+mod failed_sync;
+mod ledger;
+mod migrations;
+mod opening;
+mod owners;
+mod reading;
 mod writing;

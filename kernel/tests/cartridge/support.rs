@@ -7,7 +7,7 @@ use std::{
 };
 
 use fazt_kernel::{
-    cartridge::{Cartridge, CartridgeError, Migration, Mode, Options, Owner, TxError, Value},
+    cartridge::{Cartridge, CartridgeError, Migration, Mode, Options, Owner, TxError},
     clock::{Clock, SystemClock},
 };
 
@@ -111,6 +111,20 @@ pub(crate) fn files(path: &Path) -> Vec<String> {
     names
 }
 
-pub(crate) fn text(value: &str) -> Value<'_> {
-    Value::Text(value)
+/// How many commits the log of the cartridge at `path` holds, by its frames.
+pub(crate) fn commits_in_log(path: &Path) -> usize {
+    let log = std::fs::read(path.with_file_name("data.db-wal")).unwrap_or_default();
+    let Some(header) = log.get(..32) else { return 0 };
+    // A log that started again still holds frames of the previous round, with another salt.
+    let salts = &header[16..24];
+    log[32..]
+        .chunks_exact(24 + 4_096)
+        .take_while(|frame| &frame[8..16] == salts)
+        .filter(|frame| frame[4..8] != [0; 4])
+        .count()
+}
+
+pub(crate) fn sha256(path: &Path) -> Vec<u8> {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(std::fs::read(path).unwrap()).to_vec()
 }

@@ -29,6 +29,11 @@ pub fn content_type(path: &str) -> &'static str {
     }
 }
 
+/// The type that [`content_type`] gave and somebody stored; [`UNKNOWN`] when it gives no such type.
+pub fn known(stored: &str) -> &'static str {
+    TYPES.iter().map(|(_, known)| *known).find(|known| *known == stored).unwrap_or(UNKNOWN)
+}
+
 /// Whether responses of this type shrink when compressed.
 pub fn is_compressible(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();

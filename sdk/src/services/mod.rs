@@ -5,6 +5,8 @@
 
 pub mod app_data;
 pub mod apps;
+pub mod sites;
 
 pub use app_data::{AppData, AppDataApi};
 pub use apps::{Apps, AppsApi};
+pub use sites::{Sites, SitesApi};

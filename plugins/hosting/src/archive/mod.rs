@@ -40,6 +40,6 @@ mod unpack;
 
 pub use error::{ArchiveError, Refusal, RefusalKind};
 pub use limits::ArchiveLimits;
-pub use path::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX};
+pub use path::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX, is_file_path};
 pub use plan::{ArchivePlan, PlannedEntry, Warning, inspect};
-pub use unpack::CHUNK_BYTES;
+pub use unpack::{CHUNK_BYTES, Content, PackedEntry};

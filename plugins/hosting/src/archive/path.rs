@@ -76,6 +76,11 @@ pub(super) fn canonical(name: &[u8]) -> Result<(&str, EntryKind), ArchiveError> 
     Ok((path, kind))
 }
 
+/// Whether `path` could be the path of a file in an archive: canonical, relative, not too long.
+pub fn is_file_path(path: &str) -> bool {
+    matches!(canonical(path.as_bytes()), Ok((_, EntryKind::File)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,11 +1,14 @@
 //! Streams the content of one entry, in bounded memory, and believes nothing that it is told.
 
-use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use zip::read::read_zipfile_from_stream;
+use zip::read::{ZipFile, read_zipfile_from_stream};
 
 use super::error::{ArchiveError, Refusal, RefusalKind};
+use super::limits::ArchiveLimits;
 use super::plan::{ArchivePlan, PlannedEntry};
 use super::record::LocalHeader;
 
@@ -20,38 +23,48 @@ impl ArchivePlan {
     /// deflate. `sink` has seen unverified bytes until this returns `Ok`: keep nothing before.
     ///
     /// # Errors
-    /// [`ArchiveError::Refused`] if the content is not exactly what the plan says: its length, its
-    /// CRC-32, its ratio, or the end of its packed bytes. Refuse the whole archive.
-    /// [`ArchiveError::Source`] if `reader` failed, is not the inspected archive any more, or
-    /// `index` is out of range; [`ArchiveError::Sink`] if `sink` failed.
+    /// As [`Content::read`]; [`ArchiveError::Sink`] if `sink` failed.
     pub fn read_entry<R: Read + Seek>(
         &self,
-        mut reader: R,
+        reader: R,
         index: usize,
         mut sink: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), ArchiveError> {
+        let mut packed = self.open_entry(reader, index)?;
+        let mut content = packed.content()?;
+        // One byte more than expected, so that too much is seen as soon as it is there.
+        let size = self.entries()[index].size_bytes();
+        let mut buffer = vec![0; (size + 1).min(CHUNK_BYTES as u64) as usize];
+        loop {
+            match content.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => sink(&buffer[..count]).map_err(ArchiveError::Sink)?,
+            }
+        }
+    }
+
+    /// Opens the entry at `index` of [`entries`](ArchivePlan::entries), to be read bit by bit.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Source`] if `reader` cannot seek there or `index` is out of range.
+    pub fn open_entry<R: Read + Seek>(
+        &self,
+        mut reader: R,
+        index: usize,
+    ) -> Result<PackedEntry<'_, R>, ArchiveError> {
         let entry = self.entries().get(index).ok_or_else(|| {
             ArchiveError::Source(io::Error::new(io::ErrorKind::NotFound, "no such entry"))
         })?;
         reader.seek(SeekFrom::Start(entry.packed.start)).map_err(ArchiveError::Source)?;
-        let progress = Progress::default();
-        let mut source = EntrySource {
+        let progress = Arc::new(Progress::default());
+        let source = EntrySource {
             header: header_for(entry),
             header_read: 0,
-            content: &mut reader,
+            content: reader,
             left: entry.packed.bytes,
-            progress: &progress,
+            progress: Arc::clone(&progress),
         };
-        let opened = read_zipfile_from_stream(&mut source);
-        let outcome = match opened {
-            Ok(Some(mut file)) => self.copy(entry, &mut file, &progress, &mut sink),
-            Ok(None) | Err(_) => Err(corrupt(entry)),
-        };
-        // A failing source looks like bad content from the inside.
-        match progress.source_error.take() {
-            Some(error) => Err(ArchiveError::Source(error)),
-            None => outcome,
-        }
+        Ok(PackedEntry { entry, limits: self.limits, source, progress })
     }
 
     /// Unpacks every entry and keeps nothing: the verdict on the whole archive.
@@ -62,61 +75,128 @@ impl ArchivePlan {
         (0..self.entries().len())
             .try_for_each(|index| self.read_entry(&mut reader, index, |_| Ok(())))
     }
+}
 
-    fn copy(
-        &self,
-        entry: &PlannedEntry,
-        file: &mut impl Read,
-        progress: &Progress,
-        sink: &mut impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), ArchiveError> {
-        // Stops the crate from reading the rest of the entry when it is dropped early.
-        let _stop = StopOnDrop(progress);
-        let expected = entry.size_bytes();
-        // One byte more than expected, so that too much is seen as soon as it is there.
-        let mut buffer = vec![0; (expected + 1).min(CHUNK_BYTES as u64) as usize];
-        let mut unpacked: u64 = 0;
-        loop {
-            let count = match file.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unreadable(entry, &error, unpacked)),
-            };
-            if count == 0 {
-                break;
+/// An entry whose packed bytes are at hand.
+pub struct PackedEntry<'p, R> {
+    entry: &'p PlannedEntry,
+    limits: ArchiveLimits,
+    source: EntrySource<R>,
+    progress: Arc<Progress>,
+}
+
+impl<R> fmt::Debug for PackedEntry<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedEntry").field("entry", self.entry).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> PackedEntry<'_, R> {
+    /// Starts to unpack. Of use once.
+    ///
+    /// # Errors
+    /// As [`Content::read`].
+    pub fn content(&mut self) -> Result<Content<'_, R>, ArchiveError> {
+        let Self { entry, limits, source, progress } = self;
+        let opened = read_zipfile_from_stream(source);
+        match (progress.take_error(), opened) {
+            (Some(error), _) => Err(ArchiveError::Source(error)),
+            (None, Ok(Some(file))) => {
+                Ok(Content { entry, limits: *limits, file, progress, unpacked: 0 })
             }
-            unpacked += count as u64;
-            if unpacked > expected {
-                return Err(Refusal::entry(
-                    RefusalKind::SizeMismatch,
-                    entry.path().as_bytes(),
-                    format!("unpacks to more than the {expected} bytes that it states"),
-                ));
-            }
-            if self.limits.exceeds_ratio(unpacked, progress.consumed.get()) {
-                return Err(Refusal::entry(
-                    RefusalKind::RatioTooHigh,
-                    entry.path().as_bytes(),
-                    format!("unpacks more than {} to 1, which is the cap", self.limits.ratio_max),
-                ));
-            }
-            sink(&buffer[..count]).map_err(ArchiveError::Sink)?;
+            (None, Ok(None) | Err(_)) => Err(corrupt(entry)),
         }
-        if unpacked < expected {
+    }
+}
+
+/// The content of an entry, on its way out of the archive.
+pub struct Content<'s, R: Read> {
+    entry: &'s PlannedEntry,
+    limits: ArchiveLimits,
+    file: ZipFile<'s, EntrySource<R>>,
+    progress: &'s Progress,
+    unpacked: u64,
+}
+
+impl<R: Read> fmt::Debug for Content<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("entry", self.entry).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Content<'_, R> {
+    /// Unpacks the next bytes into `buffer`, which is not empty; 0 at the end.
+    ///
+    /// What came out is unverified until this has returned `Ok(0)`: keep nothing before. Blocks for
+    /// as long as the reader does and for the time that unpacking `buffer` takes.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Refused`] if the content is not exactly what the plan says: its length, its
+    /// CRC-32, its ratio, or the end of its packed bytes. Refuse the whole archive.
+    /// [`ArchiveError::Source`] if the reader failed or is not the inspected archive any more.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        let outcome = self.read_checked(buffer);
+        // A failing source looks like bad content from the inside.
+        match self.progress.take_error() {
+            Some(error) => Err(ArchiveError::Source(error)),
+            None => outcome,
+        }
+    }
+
+    fn read_checked(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        let expected = self.entry.size_bytes();
+        let count = loop {
+            match self.file.read(buffer) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(self.entry, &error, self.unpacked)),
+            }
+        };
+        if count == 0 {
+            return self.end();
+        }
+        self.unpacked += count as u64;
+        if self.unpacked > expected {
+            return Err(Refusal::entry(
+                RefusalKind::SizeMismatch,
+                self.entry.path().as_bytes(),
+                format!("unpacks to more than the {expected} bytes that it states"),
+            ));
+        }
+        if self.limits.exceeds_ratio(self.unpacked, self.progress.consumed()) {
+            return Err(Refusal::entry(
+                RefusalKind::RatioTooHigh,
+                self.entry.path().as_bytes(),
+                format!("unpacks more than {} to 1, which is the cap", self.limits.ratio_max),
+            ));
+        }
+        Ok(count)
+    }
+
+    fn end(&self) -> Result<usize, ArchiveError> {
+        let (entry, unpacked) = (self.entry, self.unpacked);
+        if unpacked < entry.size_bytes() {
             return Err(Refusal::entry(
                 RefusalKind::SizeMismatch,
                 entry.path().as_bytes(),
-                format!("unpacks to {unpacked} bytes and states {expected}"),
+                format!("unpacks to {unpacked} bytes and states {}", entry.size_bytes()),
             ));
         }
-        if progress.consumed.get() < entry.packed.bytes {
+        if self.progress.consumed() < entry.packed.bytes {
             return Err(Refusal::entry(
                 RefusalKind::DataCorrupt,
                 entry.path().as_bytes(),
                 "has bytes after the end of its compressed data",
             ));
         }
-        Ok(())
+        Ok(0)
+    }
+}
+
+/// Stops the crate from reading the rest of the entry when it is dropped early.
+impl<R: Read> Drop for Content<'_, R> {
+    fn drop(&mut self) {
+        self.progress.stop();
     }
 }
 
@@ -124,36 +204,42 @@ impl ArchivePlan {
 #[derive(Default)]
 struct Progress {
     /// Packed bytes handed out.
-    consumed: Cell<u64>,
-    is_stopped: Cell<bool>,
-    source_error: RefCell<Option<io::Error>>,
+    consumed: AtomicU64,
+    is_stopped: AtomicBool,
+    source_error: Mutex<Option<io::Error>>,
 }
 
-struct StopOnDrop<'a>(&'a Progress);
+impl Progress {
+    fn consumed(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
+    }
 
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.is_stopped.set(true);
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn take_error(&self) -> Option<io::Error> {
+        self.source_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// A local header written here, then the packed bytes of the entry.
-struct EntrySource<'a, R> {
+struct EntrySource<R> {
     header: [u8; LocalHeader::BYTES],
     header_read: usize,
-    content: &'a mut R,
+    content: R,
     left: u64,
-    progress: &'a Progress,
+    progress: Arc<Progress>,
 }
 
-impl<R: Read> Read for EntrySource<'_, R> {
+impl<R: Read> Read for EntrySource<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.header_read < self.header.len() {
             let count = (&self.header[self.header_read..]).read(buffer)?;
             self.header_read += count;
             return Ok(count);
         }
-        if self.left == 0 || buffer.is_empty() || self.progress.is_stopped.get() {
+        if self.left == 0 || buffer.is_empty() || self.progress.is_stopped.load(Ordering::Relaxed) {
             return Ok(0);
         }
         // The last byte comes alone: a decompressor that is done before it never asks for it,
@@ -164,7 +250,7 @@ impl<R: Read> Read for EntrySource<'_, R> {
             Ok(0) => Err(self.fail(io::ErrorKind::UnexpectedEof.into())),
             Ok(count) => {
                 self.left -= count as u64;
-                self.progress.consumed.set(self.progress.consumed.get() + count as u64);
+                self.progress.consumed.fetch_add(count as u64, Ordering::Relaxed);
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
@@ -173,12 +259,12 @@ impl<R: Read> Read for EntrySource<'_, R> {
     }
 }
 
-impl<R> EntrySource<'_, R> {
+impl<R> EntrySource<R> {
     /// Keeps `error` for the caller and stops; what is returned only ends the crate's work.
     fn fail(&self, error: io::Error) -> io::Error {
         let kind = error.kind();
-        self.progress.is_stopped.set(true);
-        self.progress.source_error.replace(Some(error));
+        self.progress.stop();
+        *self.progress.source_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         kind.into()
     }
 }

@@ -1,0 +1,58 @@
+//! `DELETE /api/aliases/{name}`, `fazt alias remove`.
+
+use fazt_sdk::prelude::*;
+
+use super::{Node, Parts};
+use crate::directory::Target;
+
+struct RemoveAlias(Node);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    name: String,
+}
+
+/// What was removed.
+#[derive(Serialize, JsonSchema)]
+struct Removed {
+    name: String,
+}
+
+impl Operate for RemoveAlias {
+    type Input = Input;
+    type Output = Removed;
+
+    async fn operate(&self, call: &Call, input: Input) -> Result<Removed> {
+        let core = self.0.core()?;
+        let target =
+            core.directory.now().aliases.get(&input.name).map(|alias| alias.target.clone());
+        match (target, call.limited_to()) {
+            (Some(Target::App(app)), _) => call.check_app(app)?,
+            (_, Some(_)) => {
+                return Err(Error::denied("a key for one app removes aliases of that app only"));
+            }
+            (_, None) => {}
+        }
+        core.directory.remove_alias(&input.name).await?;
+        Ok(Removed { name: input.name })
+    }
+}
+
+pub(super) fn add(parts: Parts) -> Parts {
+    let run = RemoveAlias(parts.node());
+    parts
+        .operation(
+            Operation::delete::<RemoveAlias>("/api/aliases/{name}")
+                .summary("Removes an alias; the app stays"),
+            run,
+        )
+        .command(
+            Command::new("alias remove")
+                .about("Remove an alias; the app stays")
+                .example("alias remove www")
+                .argument(Argument::required("name", "The alias"))
+                .calls("DELETE /api/aliases/{name}")
+                .says("removed the alias {name}"),
+        )
+}

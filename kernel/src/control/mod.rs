@@ -1,0 +1,134 @@
+//! The kernel's own operations and commands, one file each, and the parts that list them.
+//!
+//! They go the same way as a plugin's: a manifest says what there is, handlers are handed over, and
+//! the registry connects them. Adding one is a file here and a line in [`parts`].
+
+mod alias_add;
+mod alias_list;
+mod alias_remove;
+mod app_info;
+mod app_list;
+mod app_remove;
+mod cartridge_backup;
+mod cartridge_info;
+mod cartridge_verify;
+mod config_get;
+mod config_list;
+mod config_set;
+mod key_create;
+mod key_list;
+mod key_remove;
+mod login_link;
+mod plugin_add;
+mod plugin_check;
+mod plugin_disable;
+mod plugin_enable;
+mod plugin_info;
+mod plugin_list;
+mod plugin_remove;
+mod routes;
+mod set_credentials;
+mod status;
+
+use std::sync::{Arc, Weak};
+
+use fazt_sdk::command::Command;
+use fazt_sdk::http::Handler;
+use fazt_sdk::manifest::Manifest;
+use fazt_sdk::operation::{Operate, Operation};
+use fazt_sdk::plugin::Started;
+use fazt_sdk::route::Route;
+use fazt_sdk::services::AppsApi;
+use fazt_sdk::setting::Setting;
+use fazt_sdk::{Error, Result};
+
+use crate::Core;
+use crate::directory::AppsService;
+use crate::registry::KERNEL;
+
+/// The kernel's manifest and handlers, while they are put together.
+pub(crate) struct Parts {
+    pub(crate) manifest: Manifest,
+    pub(crate) started: Started,
+    core: Weak<Core>,
+}
+
+/// The kernel, held weakly: the kernel holds its operations.
+#[derive(Clone)]
+struct Node(Weak<Core>);
+
+impl Node {
+    fn core(&self) -> Result<Arc<Core>> {
+        self.0.upgrade().ok_or_else(|| Error::unavailable("the node is stopping"))
+    }
+}
+
+impl Parts {
+    fn node(&self) -> Node {
+        Node(self.core.clone())
+    }
+
+    fn operation(mut self, operation: Operation, run: impl Operate) -> Self {
+        self.started = self.started.operation(&operation.key(), run);
+        self.manifest = self.manifest.operation(operation);
+        self
+    }
+
+    fn route(mut self, route: Route, handler: impl Handler) -> Self {
+        self.started = self.started.handle(&route.pattern, handler);
+        self.manifest = self.manifest.route(route);
+        self
+    }
+
+    fn command(mut self, command: Command) -> Self {
+        self.manifest = self.manifest.command(command);
+        self
+    }
+}
+
+/// Everything that the kernel itself offers.
+pub(crate) fn parts(core: Weak<Core>) -> Parts {
+    let manifest = Manifest::new(KERNEL, env!("CARGO_PKG_VERSION"))
+        .about("The node itself: cartridge, directory, owner, settings, plugins")
+        .provides::<AppsApi>();
+    let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
+    let parts = Parts { manifest, started, core };
+    let all: [fn(Parts) -> Parts; 26] = [
+        status::add,
+        key_create::add,
+        key_list::add,
+        key_remove::add,
+        login_link::add,
+        set_credentials::add,
+        config_list::add,
+        config_get::add,
+        config_set::add,
+        routes::add,
+        app_list::add,
+        app_info::add,
+        app_remove::add,
+        alias_list::add,
+        alias_add::add,
+        alias_remove::add,
+        plugin_list::add,
+        plugin_info::add,
+        plugin_enable::add,
+        plugin_disable::add,
+        plugin_add::add,
+        plugin_check::add,
+        plugin_remove::add,
+        cartridge_info::add,
+        cartridge_verify::add,
+        cartridge_backup::add,
+    ];
+    all.into_iter().fold(parts, |parts, add| add(parts))
+}
+
+/// The settings of the kernel itself, under `server.`.
+pub(crate) fn server_settings() -> Vec<Setting> {
+    vec![
+        Setting::text("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
+        Setting::text("host", "").doc("The address to listen on. Empty: this machine only while the domain is localhost, every address otherwise."),
+        Setting::integer("port", 8080, 0, 65_535).doc("The port to listen on; 0 takes any free one."),
+    ]
+}

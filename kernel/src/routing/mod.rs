@@ -1,0 +1,263 @@
+//! From a canonical request to whoever answers it.
+//!
+//! The order of decisions: the host gives the surface, the surface's table gives the plugin, the
+//! method and the path give the handler. Nothing here depends on what a plugin does.
+
+mod admin;
+pub(crate) mod cookie;
+pub(crate) mod head;
+mod pages;
+pub(crate) mod pattern;
+mod surface;
+pub(crate) mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use abi_stable::std_types::RResult;
+use fazt_abi::http::{RawRequestHead, RawResponse};
+use fazt_sdk::call::{Call, CallBuilder, RequestId};
+use fazt_sdk::http::{Method, Response};
+use fazt_sdk::route::{Route, Surface, Visibility};
+use fazt_sdk::{AppId, Error, Result};
+
+use crate::Core;
+use crate::edge::{self, EdgeRequest, Gateway, Shape};
+use crate::registry::gate::Inside;
+use crate::telemetry::Level;
+use surface::Place;
+use table::{Entry, Found, Target};
+
+pub(crate) use admin::{answer as admin_answer, new_request_id};
+
+/// First segments on app hosts that belong to the node: an app's files never answer there.
+const RESERVED_SEGMENTS: [&str; 4] = ["_fazt", "_ws", "_events", "auth"];
+
+/// Where certificates are proven (RFC 8555 §8.3).
+const ACME_PREFIX: &str = "/.well-known/acme-challenge/";
+
+/// The edge's gateway into the node.
+#[derive(Clone)]
+pub(crate) struct Router {
+    pub(crate) core: Arc<Core>,
+}
+
+/// What a request needs to be answered by a plugin.
+struct Dispatch {
+    route: Route,
+    inside: Inside,
+    answer: fazt_abi::FfiFuture<RResult<RawResponse, fazt_abi::error::RawError>>,
+}
+
+impl Gateway for Router {
+    async fn handle(&self, request: EdgeRequest) -> RawResponse {
+        self.core.telemetry.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if !self.core.events.wants_requests() {
+            return self.answer(request).await;
+        }
+        let observed = Observed::of(&self.core, &request);
+        let response = self.answer(request).await;
+        observed.publish(&self.core, response.status);
+        response
+    }
+
+    fn report(&self, request_id: RequestId, error: &Error) {
+        let fields =
+            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
+        self.core.telemetry.log(Level::Error, "edge", error.message(), &fields.to_string());
+    }
+}
+
+impl Router {
+    async fn answer(&self, request: EdgeRequest) -> RawResponse {
+        if let Some(uid) = request.peer_uid {
+            return admin::socket(&self.core, uid, request).await;
+        }
+        let host = head::text(&request.raw.head, request.raw.head.host);
+        let place = surface::place(host, &self.core.domain(), &self.core.directory.now());
+        match place {
+            Place::App(app) => self.route(Surface::App, Some(app), request).await,
+            Place::Node => self.route(Surface::Node, None, request).await,
+            Place::Admin => admin::request(&self.core, request).await,
+            Place::Redirect(url) => Response::new(302)
+                .header("location", url.as_bytes())
+                .header("cache-control", "no-cache")
+                .into_raw(),
+            Place::Unknown => pages::unknown_host(),
+        }
+    }
+
+    async fn route(
+        &self,
+        surface: Surface,
+        app: Option<AppId>,
+        mut request: EdgeRequest,
+    ) -> RawResponse {
+        let (method, request_id) = (request.method, request.request_id);
+        let path = head::text(&request.raw.head, request.raw.head.path);
+        if path.starts_with("/_fazt/") {
+            return pages::own(&self.core, path, method, request_id);
+        }
+        if path.starts_with(ACME_PREFIX) {
+            return pages::not_found();
+        }
+        head::remove(&mut request.raw.head, is_credential);
+        let shape = shape_of(&request.raw.head);
+        match self.dispatch(surface, app, request) {
+            Ok(Some(dispatch)) => {
+                let answer = dispatch.answer.await;
+                drop(dispatch.inside);
+                match answer {
+                    RResult::ROk(response) => response,
+                    RResult::RErr(error) => fail(&self.core, &error.into(), shape(), request_id),
+                }
+            }
+            Ok(None) => pages::not_found(),
+            Err(Refused::Methods(methods)) => {
+                edge::method_not_allowed(&methods, shape(), request_id)
+            }
+            Err(Refused::Error(error)) => fail(&self.core, &error, shape(), request_id),
+        }
+    }
+
+    /// Finds the plugin and starts its answer. Nothing is awaited here, so the table is not held.
+    fn dispatch(
+        &self,
+        surface: Surface,
+        app: Option<AppId>,
+        mut request: EdgeRequest,
+    ) -> std::result::Result<Option<Dispatch>, Refused> {
+        let table = self.core.registry.table();
+        let mut captures = Vec::new();
+        let entry = {
+            let path = head::text(&request.raw.head, request.raw.head.path);
+            match table.find(surface, request.method, path, &mut captures) {
+                Found::Entry(entry)
+                    if entry.pattern.first_literal().is_none() && is_reserved(path) =>
+                {
+                    return Ok(None);
+                }
+                Found::Entry(entry) => entry,
+                Found::OtherMethods(methods) => return Err(Refused::Methods(methods)),
+                Found::Nothing => return Ok(None),
+            }
+        };
+        let Target::Route(route) = &entry.target else { return Ok(None) };
+        if route.visibility == Visibility::SignedIn {
+            return Err(Refused::Error(Error::unauthenticated(
+                "this address needs somebody who is signed in",
+            )));
+        }
+        if route.body_bytes_max > 0 {
+            request.body_limit.set(route.body_bytes_max).map_err(Refused::Error)?;
+        }
+        shift(&mut captures, request.raw.head.path.start);
+        request.raw.head.captures = captures.into();
+        let call =
+            CallBuilder::new(fazt_sdk::call::Principal::Anonymous, request.request_id.number())
+                .app(app)
+                .deadline_ns(self.core.deadline_ns())
+                .build();
+        start(entry, route, &call, request).map(Some).map_err(Refused::Error)
+    }
+}
+
+enum Refused {
+    Methods(Vec<Method>),
+    Error(Error),
+}
+
+/// Starts the answer of a plugin.
+fn start(entry: &Entry, route: &Route, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
+    let inside = entry.plugin.gate.enter().ok_or_else(|| {
+        Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
+    })?;
+    let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
+    Ok(Dispatch { route: route.clone(), inside, answer })
+}
+
+/// Captures are found in the path; the head's spans count from the start of its text.
+fn shift(captures: &mut [fazt_abi::http::Span], start: u32) {
+    for capture in captures {
+        capture.start += start;
+    }
+}
+
+fn is_reserved(path: &str) -> bool {
+    let first = path.get(1..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    RESERVED_SEGMENTS.contains(&first)
+}
+
+/// Credentials of the node: they end here, before any plugin.
+fn is_credential(name: &[u8], value: &[u8]) -> bool {
+    match name {
+        b"authorization" => {
+            value.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer fzt_"))
+        }
+        b"cookie" => value.windows(10).any(|window| window == b"fazt_admin"),
+        _ => false,
+    }
+}
+
+/// Decides the shape of an error only when there is one.
+fn shape_of(head: &RawRequestHead) -> impl Fn() -> Shape + use<> {
+    let path = head::text(head, head.path);
+    let json = Shape::of(path, head::values(head, "accept")) == Shape::Json;
+    move || if json { Shape::Json } else { Shape::Text }
+}
+
+/// An error as a response; defects go to the log with the id that the client sees.
+fn fail(core: &Core, error: &Error, shape: Shape, request_id: RequestId) -> RawResponse {
+    if error.kind() == fazt_sdk::ErrorKind::Internal {
+        if error.code() == "PANIC" {
+            core.telemetry.counters.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        let fields =
+            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
+        core.telemetry.log(Level::Error, "routing", error.message(), &fields.to_string());
+    }
+    edge::failure_response(error, shape, request_id)
+}
+
+/// What is told about a request once it was answered.
+struct Observed {
+    app: Option<AppId>,
+    host: String,
+    path: String,
+    method: Method,
+    started_ns: u64,
+}
+
+impl Observed {
+    fn of(core: &Core, request: &EdgeRequest) -> Self {
+        let head = &request.raw.head;
+        let host = head::text(head, head.host).to_owned();
+        let app = match surface::place(&host, &core.domain(), &core.directory.now()) {
+            Place::App(app) => Some(app),
+            Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
+        };
+        Self {
+            app,
+            host,
+            path: head::text(head, head.path).to_owned(),
+            method: request.method,
+            started_ns: core.monotonic_ns(),
+        }
+    }
+
+    fn publish(self, core: &Core, status: u16) {
+        let event = fazt_sdk::event::RequestFinished {
+            app: self.app,
+            host: self.host,
+            path: self.path,
+            method: self.method.as_str().to_owned(),
+            status,
+            duration_us: core.monotonic_ns().saturating_sub(self.started_ns) / 1_000,
+            at_ms: core.now_ms(),
+        };
+        core.events.publish(
+            <fazt_sdk::event::RequestFinished as fazt_sdk::Event>::NAME,
+            &fazt_sdk::wire::to_vec(&event).into(),
+        );
+    }
+}

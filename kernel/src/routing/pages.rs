@@ -1,0 +1,43 @@
+//! The node's own small answers. All constant: no request text is ever echoed.
+
+use fazt_abi::http::RawResponse;
+use fazt_sdk::call::RequestId;
+use fazt_sdk::http::{Method, Response};
+
+use crate::Core;
+use crate::edge::{self, Shape};
+
+fn page(status: u16, html: &'static str) -> RawResponse {
+    Response::new(status)
+        .header("content-type", "text/html; charset=utf-8")
+        .header("cache-control", "no-store")
+        .header("x-content-type-options", "nosniff")
+        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
+        .body(html.as_bytes())
+        .into_raw()
+}
+
+/// The same page for every host that leads nowhere.
+pub(super) fn unknown_host() -> RawResponse {
+    page(404, include_str!("unknown_host.html"))
+}
+
+/// Nothing here.
+pub(super) fn not_found() -> RawResponse {
+    page(404, include_str!("not_found.html"))
+}
+
+/// What the node answers itself under `/_fazt/`, on every host.
+pub(super) fn own(core: &Core, path: &str, method: Method, request_id: RequestId) -> RawResponse {
+    match path {
+        "/_fazt/health" if matches!(method, Method::Get | Method::Head) => {
+            Response::text("ok\n").header("cache-control", "no-store").into_raw()
+        }
+        "/_fazt/health" => edge::method_not_allowed(&[Method::Get], Shape::Text, request_id),
+        _ => {
+            // Nothing else yet; the node's counters stay on the admin host.
+            let _ = core;
+            not_found()
+        }
+    }
+}

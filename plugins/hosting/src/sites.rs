@@ -1,0 +1,49 @@
+//! `hosting.sites/1`: what other plugins learn about the sites of apps.
+
+use std::sync::Arc;
+
+use fazt_sdk::cartridge::Cartridge;
+use fazt_sdk::prelude::Call;
+use fazt_sdk::services::sites::{CONTENT_BYTES_MAX, Deployment, FileVisibility, SiteFile, Sites};
+use fazt_sdk::{AppId, Result};
+
+use crate::index::Indexes;
+use crate::ready::read_content;
+use crate::store;
+use crate::visibility::Visibility;
+
+/// The provider.
+#[derive(Debug)]
+pub(crate) struct Provide {
+    pub(crate) cartridge: Cartridge,
+    pub(crate) indexes: Arc<Indexes>,
+}
+
+impl Sites for Provide {
+    async fn active(&self, _: &Call, app: AppId) -> Result<Option<Deployment>> {
+        let active = self.cartridge.read(|reader| store::active(reader, app))?;
+        Ok(active.map(|active| active.public()))
+    }
+
+    async fn file(&self, _: &Call, app: AppId, path: &str) -> Result<Option<SiteFile>> {
+        let Some(index) = self.indexes.load(app).await? else { return Ok(None) };
+        let Some(entry) = index.get(path) else { return Ok(None) };
+        let content = if entry.size <= CONTENT_BYTES_MAX {
+            Some(read_content(&self.cartridge, &entry.hash, entry.size)?)
+        } else {
+            None
+        };
+        Ok(Some(SiteFile {
+            deployment: index.deployment.to_string(),
+            hash: entry.hash,
+            size: entry.size,
+            content_type: entry.content_type.to_owned(),
+            visibility: match entry.visibility {
+                Visibility::Public => FileVisibility::Public,
+                Visibility::Private => FileVisibility::Private,
+                Visibility::Server => FileVisibility::Server,
+            },
+            content,
+        }))
+    }
+}

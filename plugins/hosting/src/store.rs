@@ -1,0 +1,269 @@
+//! Every SQL statement of the plugin; rows become model types here.
+
+use std::ops::ControlFlow;
+
+use fazt_sdk::cartridge::{Query, Row, ToValue as _, Transaction, Value, Visit};
+use fazt_sdk::{AppId, Error, Result, params};
+
+use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
+
+const DEPLOYMENT: &str = "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal \
+     FROM hosting_deployment";
+
+/// The most rows of a deployment that one statement inserts.
+const FILES_PER_INSERT: usize = 50;
+
+fn deployment(row: Row<'_>) -> Result<StoredDeployment> {
+    let (id, app, version, created_at_ms, file_count, size_bytes, is_spa, source, principal) =
+        row.read::<(&str, _, _, _, _, _, _, _, _)>()?;
+    let id = DeploymentId::parse(id)
+        .ok_or_else(|| Error::internal(format!("hosting_deployment.id is `{id}`")))?;
+    Ok(StoredDeployment {
+        id,
+        app,
+        version,
+        created_at_ms,
+        file_count,
+        size_bytes,
+        is_spa,
+        source,
+        principal,
+    })
+}
+
+fn file(row: Row<'_>) -> Result<StoredFile> {
+    let (path, hash, size, content_type, visibility) = row.read::<(&str, _, _, &str, &str)>()?;
+    let entry = Entry::from_row(path, (hash, size, content_type, visibility))?;
+    Ok(StoredFile { path: path.into(), entry })
+}
+
+/// The deployment `id`.
+pub(crate) fn find(query: &impl Query, id: &DeploymentId) -> Result<Option<StoredDeployment>> {
+    query.first(&format!("{DEPLOYMENT} WHERE id = ?1"), params![id.as_str()], deployment)
+}
+
+/// The deployment of `app` with number `version`.
+pub(crate) fn find_version(
+    query: &impl Query,
+    app: AppId,
+    version: u64,
+) -> Result<Option<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version = ?2");
+    query.first(&sql, params![app.to_string(), version], deployment)
+}
+
+/// The newest deployment of `app` that is older than number `version`.
+pub(crate) fn find_before(
+    query: &impl Query,
+    app: AppId,
+    version: u64,
+) -> Result<Option<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version < ?2 ORDER BY version DESC LIMIT 1");
+    query.first(&sql, params![app.to_string(), version], deployment)
+}
+
+/// The oldest deployment of `app` that is newer than number `version`.
+pub(crate) fn find_after(
+    query: &impl Query,
+    app: AppId,
+    version: u64,
+) -> Result<Option<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version > ?2 ORDER BY version LIMIT 1");
+    query.first(&sql, params![app.to_string(), version], deployment)
+}
+
+/// The deployments of `app`, the newest first.
+pub(crate) fn list(query: &impl Query, app: AppId) -> Result<Vec<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 ORDER BY version DESC");
+    query.all(&sql, params![app.to_string()], deployment)
+}
+
+/// The deployment that `app` serves.
+pub(crate) fn active(query: &impl Query, app: AppId) -> Result<Option<StoredDeployment>> {
+    let sql =
+        format!("{DEPLOYMENT} WHERE id = (SELECT deployment FROM hosting_active WHERE app = ?1)");
+    query.first(&sql, params![app.to_string()], deployment)
+}
+
+/// The number of the newest deployment of `app`; 0 when it has none.
+pub(crate) fn newest_version(query: &impl Query, app: AppId) -> Result<u64> {
+    let sql = "SELECT ifnull(max(version), 0) FROM hosting_deployment WHERE app = ?1";
+    let newest = query.first(sql, params![app.to_string()], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// All files of a deployment, in the order of their paths.
+pub(crate) fn files(query: &impl Query, id: &DeploymentId) -> Result<Vec<StoredFile>> {
+    let sql = "SELECT path, hash, size, content_type, visibility FROM hosting_file \
+               WHERE deployment = ?1 ORDER BY path";
+    query.all(sql, params![id.as_str()], file)
+}
+
+/// At most `limit` files of a deployment whose paths come after `after` and start with `prefix`.
+pub(crate) fn files_after(
+    query: &impl Query,
+    id: &DeploymentId,
+    prefix: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<StoredFile>> {
+    // Text compares by its bytes, so all paths with the prefix lie between these two.
+    let end = format!("{prefix}\u{10ffff}");
+    let sql = "SELECT path, hash, size, content_type, visibility FROM hosting_file \
+               WHERE deployment = ?1 AND path >= ?2 AND path < ?3 AND path > ?4 \
+               ORDER BY path LIMIT ?5";
+    query.all(sql, params![id.as_str(), prefix, end, after, limit], file)
+}
+
+/// Whether some deployment refers to content with this hash.
+pub(crate) fn is_content_used(query: &impl Query, hash: &[u8; 32]) -> Result<bool> {
+    let sql = "SELECT 1 FROM hosting_file WHERE hash = ?1 LIMIT 1";
+    Ok(query.first(sql, params![hash], |_| Ok(()))?.is_some())
+}
+
+/// Visits the content that `app` uses, hash and size, in the order of the hashes from `from` on.
+/// Walks the index of all apps' content: for scans.
+pub(crate) fn visit_content(
+    query: &impl Query,
+    app: AppId,
+    from: &[u8; 32],
+    visit: &mut dyn FnMut([u8; 32], u64) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let sql = "SELECT file.hash, file.size \
+               FROM hosting_file AS file INDEXED BY hosting_file_by_hash \
+               CROSS JOIN hosting_deployment AS deployment ON deployment.id = file.deployment \
+               WHERE file.hash >= ?1 AND deployment.app = ?2 ORDER BY file.hash";
+    let mut last = None;
+    query.visit(sql, params![from, app.to_string()], &mut |row| {
+        let (hash, size) = row.read::<([u8; 32], u64)>()?;
+        if last.replace(hash) == Some(hash) {
+            return Ok(Visit::Continue);
+        }
+        Ok(match visit(hash, size)? {
+            ControlFlow::Continue(()) => Visit::Continue,
+            ControlFlow::Break(()) => Visit::Stop,
+        })
+    })
+}
+
+/// What `app` uses: deployments, files of all of them, bytes of the distinct content.
+pub(crate) fn usage(query: &impl Query, app: AppId) -> Result<(u64, u64, u64)> {
+    let app = app.to_string();
+    let sql = "SELECT count(*), ifnull(sum(file_count), 0) FROM hosting_deployment WHERE app = ?1";
+    let counts = query.first(sql, params![app], |row| row.read::<(u64, u64)>())?;
+    let sql = "SELECT ifnull(sum(size), 0) FROM (SELECT DISTINCT file.hash, file.size \
+               FROM hosting_deployment AS deployment \
+               JOIN hosting_file AS file ON file.deployment = deployment.id \
+               WHERE deployment.app = ?1)";
+    let bytes = query.first(sql, params![app], |row| row.get(0))?;
+    let (deployments, files) = counts.unwrap_or_default();
+    Ok((deployments, files, bytes.unwrap_or_default()))
+}
+
+/// Inserts a deployment without its files.
+pub(crate) fn insert(transaction: &Transaction<'_>, deployment: &StoredDeployment) -> Result<()> {
+    let StoredDeployment {
+        id,
+        app,
+        version,
+        created_at_ms,
+        file_count,
+        size_bytes,
+        is_spa,
+        source,
+        principal,
+    } = deployment;
+    transaction.execute(
+        "INSERT INTO hosting_deployment \
+         (id, app, version, created_at, file_count, size_bytes, spa, source, principal) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            id.as_str(),
+            app.to_string(),
+            version,
+            created_at_ms,
+            file_count,
+            size_bytes,
+            is_spa,
+            source,
+            principal
+        ],
+    )?;
+    Ok(())
+}
+
+/// Inserts files of a deployment; those that are there already stay as they are.
+pub(crate) fn insert_files(
+    transaction: &Transaction<'_>,
+    id: &DeploymentId,
+    files: &[StoredFile],
+) -> Result<()> {
+    for some in files.chunks(FILES_PER_INSERT) {
+        let mut sql = String::from(
+            "INSERT OR IGNORE INTO hosting_file \
+             (deployment, path, hash, size, content_type, visibility) VALUES ",
+        );
+        let mut values: Vec<Value<'_>> = Vec::with_capacity(some.len() * 6);
+        for (at, StoredFile { path, entry }) in some.iter().enumerate() {
+            sql.push_str(if at == 0 { "(?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?)" });
+            values.extend([
+                id.as_str().to_value(),
+                path.to_value(),
+                entry.hash.to_value(),
+                entry.size.to_value(),
+                entry.content_type.to_value(),
+                entry.visibility.as_str().to_value(),
+            ]);
+        }
+        transaction.execute(&sql, &values)?;
+    }
+    Ok(())
+}
+
+/// Makes `id` the deployment that `app` serves.
+pub(crate) fn activate(transaction: &Transaction<'_>, app: AppId, id: &DeploymentId) -> Result<()> {
+    let sql = "INSERT INTO hosting_active (app, deployment) VALUES (?1, ?2) \
+               ON CONFLICT (app) DO UPDATE SET deployment = excluded.deployment";
+    transaction.execute(sql, params![app.to_string(), id.as_str()])?;
+    Ok(())
+}
+
+/// Removes the deployments of `app` but the newest `keep` and the active one; returns how many.
+pub(crate) fn prune(transaction: &Transaction<'_>, app: AppId, keep: u64) -> Result<usize> {
+    let app = app.to_string();
+    let sql = "SELECT id FROM hosting_deployment WHERE app = ?1 \
+               AND id NOT IN (SELECT deployment FROM hosting_active WHERE app = ?1) \
+               AND version <= (SELECT version FROM hosting_deployment WHERE app = ?1 \
+                               ORDER BY version DESC LIMIT 1 OFFSET ?2)";
+    let old = transaction.all(sql, params![app, keep], |row| row.get::<String>(0))?;
+    for id in &old {
+        transaction.execute("DELETE FROM hosting_file WHERE deployment = ?1", params![id])?;
+        transaction.execute("DELETE FROM hosting_deployment WHERE id = ?1", params![id])?;
+    }
+    Ok(old.len())
+}
+
+/// Copies all files of deployment `from` to `to`.
+pub(crate) fn copy_files(
+    transaction: &Transaction<'_>,
+    from: &DeploymentId,
+    to: &DeploymentId,
+) -> Result<()> {
+    let sql = "INSERT OR IGNORE INTO hosting_file \
+               (deployment, path, hash, size, content_type, visibility) \
+               SELECT ?2, path, hash, size, content_type, visibility FROM hosting_file \
+               WHERE deployment = ?1";
+    transaction.execute(sql, params![from.as_str(), to.as_str()])?;
+    Ok(())
+}
+
+/// Removes everything of `app`.
+pub(crate) fn delete_app(transaction: &Transaction<'_>, app: AppId) -> Result<()> {
+    let app = app.to_string();
+    transaction.execute("DELETE FROM hosting_active WHERE app = ?1", params![app])?;
+    let sql = "DELETE FROM hosting_file WHERE deployment IN \
+               (SELECT id FROM hosting_deployment WHERE app = ?1)";
+    transaction.execute(sql, params![app])?;
+    transaction.execute("DELETE FROM hosting_deployment WHERE app = ?1", params![app])?;
+    Ok(())
+}
