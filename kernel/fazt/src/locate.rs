@@ -75,13 +75,6 @@ pub(crate) fn cartridge(
     Ok((path, Some(note)))
 }
 
-/// The socket of the node that runs on the cartridge at `path`.
-pub(crate) fn socket_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".sock");
-    PathBuf::from(name)
-}
-
 fn sockets_under(directory: &Path) -> Vec<PathBuf> {
     // No directory, or one that may not be read, means that no node is offered there.
     let mut sockets: Vec<PathBuf> = std::fs::read_dir(directory)

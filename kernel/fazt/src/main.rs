@@ -13,6 +13,7 @@ mod plugins;
 #[cfg(test)]
 mod reference;
 mod run;
+mod signals;
 mod site;
 #[cfg(test)]
 mod stories;

@@ -1,11 +1,12 @@
 //! One run of the command line: from words to an exit code.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Error as ParseError};
 use fazt_sdk::command::Command;
+use fazt_sdk::http::Method;
 use fazt_sdk::manifest::Manifest;
 
 use crate::arguments::Arguments;
@@ -13,8 +14,8 @@ use crate::catalogue::{Action, Catalogue};
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::locate;
-use crate::output::{Format, Output};
-use crate::transport::{self, Transport};
+use crate::output::{self, Format, Output};
+use crate::transport::{self, Request, Transport};
 use crate::{commands, invoke, plugins, tree};
 
 /// What every command gets: where it runs and where it prints.
@@ -60,7 +61,13 @@ impl Run<'_, '_> {
 
 /// Runs the command line `words`, of which the first is the program.
 pub(crate) fn run(words: &[OsString], environment: &Environment, output: &mut Output<'_>) -> Exit {
-    run_with(&plugins::manifests(), words, environment, output)
+    match plugins::manifests() {
+        Ok(manifests) => run_with(&manifests, words, environment, output),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
+        }
+    }
 }
 
 /// Runs `words` where these manifests are compiled in.
@@ -135,19 +142,35 @@ fn parse(
     }
 }
 
-/// The manifests of plugins that were added to the cartridge that the words are about.
+/// The manifests of plugins that were added to the node that the words are about.
+///
+/// A node that cannot be asked adds nothing: help still works, and the command itself says why.
 fn added_manifests(words: &[OsString], environment: &Environment) -> Vec<Manifest> {
-    let mut db = None;
+    let (mut db, mut to) = (None, None);
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
-        if word == "--db" {
-            db = rest.next().map(PathBuf::from);
-        } else if let Some(path) = word.to_str().and_then(|word| word.strip_prefix("--db=")) {
-            db = Some(PathBuf::from(path));
+        for (flag, value) in [("--db", &mut db), ("--to", &mut to)] {
+            if word == flag {
+                *value = rest.next().cloned();
+            } else if let Some(given) =
+                word.to_str().and_then(|word| word.strip_prefix(flag)?.strip_prefix('='))
+            {
+                *value = Some(OsString::from(given));
+            }
         }
     }
-    locate::cartridge(db.as_deref(), environment)
-        .map(|(path, _)| plugins::manifests_added_to(&path))
+    let asked = async {
+        let to = to.as_ref().and_then(|to| to.to_str());
+        let located = locate::place(to, db.as_ref().map(Path::new), environment)?;
+        let mut transport = transport::connect(&located.place, environment).await?;
+        let asked = transport::ask(transport.as_mut(), Request::new(Method::Get, MANIFESTS)).await;
+        transport.close().await?;
+        asked
+    };
+    runtime()
+        .and_then(|runtime| runtime.block_on(asked))
+        .ok()
+        .and_then(|envelope| serde_json::from_value(envelope.data).ok())
         .unwrap_or_default()
 }
 
@@ -197,7 +220,7 @@ async fn answer(
 }
 
 /// Calls the command's operation and prints its answer.
-pub(crate) async fn operate(
+async fn operate(
     run: &mut Run<'_, '_>,
     command: &Command,
     arguments: &Arguments,
@@ -213,7 +236,16 @@ pub(crate) async fn operate(
     if run.output.format != Format::Json
         && envelope.meta.get("has_more").is_some_and(|more| more == true)
     {
-        run.output.note("there is more: ask again with a larger --limit");
+        let cursor = envelope.meta.get("cursor").filter(|cursor| !cursor.is_null());
+        run.output.note(&match cursor {
+            Some(cursor) => {
+                format!("there is more: ask again with --cursor {}", output::plain_text(cursor))
+            }
+            None => "there is more: ask again with a larger --limit".to_owned(),
+        });
     }
     Ok(())
 }
+
+/// Where a node answers with the manifests of everything that it has.
+const MANIFESTS: &str = "/api/manifests";

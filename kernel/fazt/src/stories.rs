@@ -36,7 +36,7 @@ impl PlayedNode {
     /// Listens on the socket of the cartridge at `path`.
     fn on_socket_of(path: &Path, answers: &'static [Played]) -> Self {
         let socket =
-            std::os::unix::net::UnixListener::bind(crate::locate::socket_of(path)).unwrap();
+            std::os::unix::net::UnixListener::bind(fazt_kernel::socket_path(path)).unwrap();
         socket.set_nonblocking(true).unwrap();
         Self::start(move |arrived| async move {
             let socket = tokio::net::UnixListener::from_std(socket).unwrap();
@@ -315,4 +315,51 @@ fn a_deploy_ends_with_the_address() {
     assert!(form.contains("name=\"site_name\"\r\n\r\nmy-site\r\n"), "{form}");
     assert!(form.contains("name=\"spa\"\r\n\r\ntrue\r\n"), "{form}");
     assert!(form.contains("index.html") && !form.contains(".env"));
+}
+
+const BACKUP: &[Played] = &[("GET /api/system/backup", 200, "a whole cartridge")];
+
+#[test]
+fn a_backup_is_the_owners_alone_and_replaces_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut scene = Scene::new();
+    let _node = PlayedNode::on_socket_of(&scene.cartridge(), BACKUP);
+    let file = scene.directory.path().join("backup.db");
+    for _ in 0..2 {
+        scene.types(&format!("fazt cartridge backup {}", file.display()));
+    }
+    scene.types(&format!(
+        "fazt cartridge backup {}/no/such/backup.db",
+        scene.directory.path().display()
+    ));
+    scene.golden.check("backup");
+    assert_eq!(std::fs::read(&file).unwrap(), b"a whole cartridge");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let names = std::fs::read_dir(scene.directory.path()).unwrap();
+    assert_eq!(names.count(), 2, "the copy and the socket, and nothing else");
+}
+
+/// A node with a plugin that this program has never seen.
+const GUESTS: &[Played] = &[
+    (
+        "GET /api/manifests",
+        200,
+        r#"{"data":[{"name":"guests","version":"1","about":"","provides":[],"requires":[],"uses":[],
+            "contributes":[],"routes":[],"operations":[],"bindings":[],"settings":[],
+            "migrations":[],"subscriptions":[],"commands":[{"words":["guest","list"],
+            "about":"Lists guests","example":"guest list","arguments":[],
+            "operation":"GET /api/guests","columns":[],"says":null}]}]}"#,
+    ),
+    ("GET /api/guests", 200, r#"{"data":[{"name":"Ada"},{"name":"Grace"}]}"#),
+];
+
+#[test]
+fn a_node_brings_the_commands_of_its_plugins() {
+    let mut scene = Scene::new();
+    let _node = PlayedNode::on_socket_of(&scene.cartridge(), GUESTS);
+    for words in ["fazt guest list", "fazt guest --help", "fazt gest list"] {
+        scene.types(words);
+    }
+    scene.golden.check("added");
 }

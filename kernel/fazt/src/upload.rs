@@ -1,4 +1,4 @@
-//! A file in a form, as a body that streams (RFC 7578), and tells how far it is.
+//! A file as a body that streams, alone or in a form (RFC 7578), and tells how far it is.
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::output::Progress;
 use crate::transport::Body;
 
-/// The form: fields, and one file.
+/// A file on its way, alone or as part of a form.
 pub(crate) struct Upload {
-    boundary: String,
+    content_type: String,
     head: Bytes,
     file: File,
     tail: Bytes,
@@ -28,17 +28,27 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// The form with these fields, and `file` as `file`; `progress` starts a progress line.
-    pub(crate) fn new(
+    /// The file alone; `progress` starts a progress line.
+    pub(crate) fn whole(
+        file: File,
+        progress: impl FnOnce(u64) -> Progress,
+    ) -> Result<Self, Failure> {
+        Self::framed(
+            "application/octet-stream".to_owned(),
+            String::new(),
+            file,
+            String::new(),
+            progress,
+        )
+    }
+
+    /// A form with these fields, and `file` as `file`; `progress` starts a progress line.
+    pub(crate) fn form(
         fields: &[(&str, &str)],
         file_name: &str,
         file: File,
         progress: impl FnOnce(u64) -> Progress,
     ) -> Result<Self, Failure> {
-        let file_len = file
-            .metadata()
-            .map_err(|error| Failure::failed(format!("the archive cannot be read: {error}")))?
-            .len();
         // 128 random bits: nobody can write a file that holds the boundary of its own upload.
         let random = || RandomState::new().build_hasher().finish();
         let boundary = format!("fazt-{:016x}{:016x}", random(), random());
@@ -60,9 +70,24 @@ impl Upload {
             format!("filename=\"{file_name}\"\r\ncontent-type: application/zip\r\n\r\n"),
         ]);
         let tail = format!("\r\n--{boundary}--\r\n");
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        Self::framed(content_type, head, file, tail, progress)
+    }
+
+    fn framed(
+        content_type: String,
+        head: String,
+        file: File,
+        tail: String,
+        progress: impl FnOnce(u64) -> Progress,
+    ) -> Result<Self, Failure> {
+        let file_len = file
+            .metadata()
+            .map_err(|error| Failure::failed(format!("the file cannot be read: {error}")))?
+            .len();
         let total_bytes = head.len() as u64 + file_len + tail.len() as u64;
         Ok(Self {
-            boundary,
+            content_type,
             head: Bytes::from(head),
             file,
             tail: Bytes::from(tail),
@@ -74,8 +99,8 @@ impl Upload {
     }
 
     /// The type of the body.
-    pub(crate) fn content_type(&self) -> String {
-        format!("multipart/form-data; boundary={}", self.boundary)
+    pub(crate) fn content_type(&self) -> &str {
+        &self.content_type
     }
 
     /// The body.
@@ -95,7 +120,7 @@ impl Upload {
                     self.file_left_bytes -= chunk.len() as u64;
                     Ok(Bytes::from(chunk))
                 }
-                Err(error) => Err(Failure::failed(format!("the archive cannot be read: {error}"))),
+                Err(error) => Err(Failure::failed(format!("the file cannot be read: {error}"))),
             });
         }
         (!self.tail.is_empty()).then(|| Ok(std::mem::take(&mut self.tail)))
@@ -155,8 +180,8 @@ mod tests {
         let output = Output::new(&mut out, &mut err, Terminal::NONE);
         let fields = [("site_name", "blog"), ("spa", "true")];
         let upload =
-            Upload::new(&fields, "a\"b.zip", file, |total| output.progress("x", total)).unwrap();
-        let boundary = upload.boundary.clone();
+            Upload::form(&fields, "a\"b.zip", file, |total| output.progress("x", total)).unwrap();
+        let boundary = upload.content_type().split_once('=').unwrap().1.to_owned();
         let said = upload.total_bytes;
         let body = crate::transport::collect(upload.into_body()).await.unwrap();
         assert_eq!(body.len() as u64, said);

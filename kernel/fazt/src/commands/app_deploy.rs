@@ -48,10 +48,10 @@ async fn deploy(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
     if arguments.is_on("spa") {
         fields.push(("spa", "true"));
     }
-    let upload = Upload::new(&fields, &format!("{name}.zip"), archive, |total| {
+    let upload = Upload::form(&fields, &format!("{name}.zip"), archive, |total| {
         run.output.progress("sending", total)
     })?;
-    let content_type = upload.content_type();
+    let content_type = upload.content_type().to_owned();
     let request = Request::new(Method::Post, "/api/deploy").body(&content_type, upload.into_body());
     let asked = transport::ask(transport.as_mut(), request).await;
     let closed = transport.close().await;

@@ -3,8 +3,14 @@
 //! One file each, named after the words. All others are data in manifests.
 
 mod app_deploy;
+mod cartridge_backup;
 mod cartridge_restore;
+mod first_run;
+mod plugin_file;
 mod secret_input;
+mod server_init;
+mod server_start;
+mod serving;
 mod version;
 
 use std::pin::Pin;
@@ -14,6 +20,8 @@ use fazt_sdk::command::Command;
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::run::Run;
+
+pub(crate) use first_run::first_run;
 
 /// A command with code in this crate.
 #[derive(Debug)]
@@ -28,9 +36,13 @@ pub(crate) struct ClientCommand {
 pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'r>>;
 
 /// All of them.
-pub(crate) const ALL: &[ClientCommand] =
-    &[app_deploy::COMMAND, cartridge_restore::COMMAND, version::COMMAND];
-
-pub(crate) async fn first_run(_run: &mut Run<'_, '_>) -> Result<(), Failure> {
-    Ok(())
-}
+pub(crate) const ALL: &[ClientCommand] = &[
+    app_deploy::COMMAND,
+    cartridge_backup::COMMAND,
+    cartridge_restore::COMMAND,
+    plugin_file::ADD,
+    plugin_file::CHECK,
+    server_init::COMMAND,
+    server_start::COMMAND,
+    version::COMMAND,
+];

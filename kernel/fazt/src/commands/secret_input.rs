@@ -78,6 +78,6 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         // A terminal that is gone shows nothing.
-        drop(rustix::termios::tcsetattr(&self.stdin, OptionalActions::Now, &self.before));
+        let _ = rustix::termios::tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
     }
 }

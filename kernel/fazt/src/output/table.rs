@@ -46,7 +46,7 @@ pub(super) fn record(data: &Value, columns: &[Column], terminal: Terminal) -> St
         let padding = width_max - value::width(&column.title);
         let (bold, normal) = if terminal.color { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
         text.push_str(bold);
-        text.push_str(&column.title);
+        text.push_str(&column.title.to_lowercase());
         text.push_str(normal);
         text.extend(std::iter::repeat_n(' ', padding + GAP));
         text.push_str(&value::cell(data, column));

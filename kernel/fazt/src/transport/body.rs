@@ -39,8 +39,12 @@ impl hyper::body::Body for Reading {
     }
 }
 
-/// A body of HTTP as a source for the sdk.
-pub(super) struct Source(pub(super) Body);
+/// A body of HTTP as one of the sdk.
+pub(super) fn into_sdk(body: Body) -> SdkBody {
+    SdkBody::source(Source(body))
+}
+
+struct Source(Body);
 
 impl BodySource for Source {
     async fn next(&mut self) -> Option<fazt_sdk::Result<Bytes>> {

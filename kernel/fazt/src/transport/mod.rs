@@ -3,6 +3,7 @@
 //! The three speak the same admin API; a command does not see which one it uses. Bodies stream in
 //! both directions.
 
+mod body;
 mod exchange;
 mod http;
 mod in_process;
@@ -19,7 +20,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::locate::{self, Place};
+use crate::locate::Place;
 
 /// A body that is read chunk by chunk.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Failure>;
@@ -104,9 +105,11 @@ pub(crate) async fn connect(
 }
 
 async fn cartridge(path: &Path) -> Result<Box<dyn Transport>, Failure> {
-    match unix::UnixTransport::connect(&locate::socket_of(path)).await? {
+    // The socket lies beside the file itself, whatever links lead to it.
+    let file = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match unix::UnixTransport::connect(&fazt_kernel::socket_path(&file)).await? {
         Some(transport) => Ok(Box::new(transport)),
-        None => Ok(Box::new(in_process::InProcessTransport::open(path).await?)),
+        None => Ok(Box::new(in_process::InProcess::open(path).await?)),
     }
 }
 
