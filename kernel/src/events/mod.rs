@@ -122,7 +122,7 @@ impl Events {
             }
         })?;
         self.change(|listeners| {
-            listeners.entry(event.to_owned()).or_default().push(Listener { plugin, queue })
+            listeners.entry(event.to_owned()).or_default().push(Listener { plugin, queue });
         });
         Ok(())
     }
