@@ -12,11 +12,19 @@ impl From<CartridgeError> for Error {
             CartridgeError::Missing { .. } => Self::not_found(message).with_code("NO_CARTRIDGE"),
             CartridgeError::Locked { .. } => Self::conflict(message).with_code("CARTRIDGE_LOCKED"),
             CartridgeError::Exists { .. } => Self::conflict(message).with_code("CARTRIDGE_EXISTS"),
-            CartridgeError::NotACartridge { .. } => Self::invalid(message).with_code("NOT_A_CARTRIDGE"),
+            CartridgeError::NotACartridge { .. } => {
+                Self::invalid(message).with_code("NOT_A_CARTRIDGE")
+            }
             CartridgeError::TooNew { .. } => Self::invalid(message).with_code("CARTRIDGE_TOO_NEW"),
-            CartridgeError::Pending { .. } => Self::conflict(message).with_code("MIGRATION_PENDING"),
-            CartridgeError::Migration { .. } => Self::conflict(message).with_code("MIGRATION_FAILED"),
-            CartridgeError::HardLinked { .. } => Self::conflict(message).with_code("CARTRIDGE_HARD_LINKED"),
+            CartridgeError::Pending { .. } => {
+                Self::conflict(message).with_code("MIGRATION_PENDING")
+            }
+            CartridgeError::Migration { .. } => {
+                Self::conflict(message).with_code("MIGRATION_FAILED")
+            }
+            CartridgeError::HardLinked { .. } => {
+                Self::conflict(message).with_code("CARTRIDGE_HARD_LINKED")
+            }
             CartridgeError::Busy { .. } => Self::busy(message),
             CartridgeError::WalPressure { .. } => Self::busy(message).with_code("WAL_PRESSURE"),
             CartridgeError::Full => Self::full(message),
@@ -39,9 +47,4 @@ impl From<SqlError> for Error {
         };
         Self::new(kind, error.message)
     }
-}
-
-/// An sdk error as a closure's reason to give up; the text carries the message only.
-pub(crate) fn abort(error: &Error) -> TxError {
-    TxError::Aborted(error.message().to_owned())
 }

@@ -1,4 +1,31 @@
-//! The microkernel of fazt: it owns the cartridge, and lends it to plugins by name.
+//! The microkernel of fazt: it owns the cartridge, the listener and the owner; plugins do the rest.
+//!
+//! Start reading at [`Kernel::boot`]. `kernel/ARCHITECTURE.md` has the map.
 
+mod access;
+mod boot;
 pub mod cartridge;
 pub mod clock;
+mod config;
+mod control;
+mod core;
+mod dashboard;
+mod directory;
+pub mod edge;
+mod events;
+mod failure;
+mod host;
+mod registry;
+mod routing;
+mod secrets;
+mod tasks;
+mod telemetry;
+
+pub use boot::{
+    AdminRequest, AdminResponse, BootOptions, Kernel, Serving, manifests, restore, socket_path,
+};
+pub use cartridge::Mode;
+pub use registry::BuiltIn;
+pub use telemetry::Level;
+
+use core::Core;

@@ -51,7 +51,11 @@ impl Tasks {
     ///
     /// # Errors
     /// `Conflict` when a task of that name runs; `Busy` past the owner's bound.
-    pub(crate) fn spawn<F>(&self, name: &str, run: impl Fn() -> F + Send + Sync + 'static) -> Result<()>
+    pub(crate) fn spawn<F>(
+        &self,
+        name: &str,
+        run: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<()>
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
@@ -76,12 +80,19 @@ impl Tasks {
     ///
     /// # Errors
     /// As [`Self::spawn`]; `Invalid` for an interval under 1 ms.
-    pub(crate) fn every<F>(&self, name: &str, interval: Duration, run: impl Fn() -> F + Send + Sync + 'static) -> Result<()>
+    pub(crate) fn every<F>(
+        &self,
+        name: &str,
+        interval: Duration,
+        run: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<()>
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         if interval < Duration::from_millis(1) {
-            return Err(Error::invalid(format!("the task {name} would run more often than every millisecond")));
+            return Err(Error::invalid(format!(
+                "the task {name} would run more often than every millisecond"
+            )));
         }
         self.start(name, move |task| async move {
             loop {
@@ -99,16 +110,26 @@ impl Tasks {
     {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.len() >= TASKS_PER_OWNER_MAX {
-            return Err(Error::busy(format!("{} runs {TASKS_PER_OWNER_MAX} tasks, which is the most that one plugin may", self.owner)));
+            return Err(Error::busy(format!(
+                "{} runs {TASKS_PER_OWNER_MAX} tasks, which is the most that one plugin may",
+                self.owner
+            )));
         }
         if !names.insert(name.to_owned()) {
-            return Err(Error::conflict(format!("{} runs a task named {name} already", self.owner)));
+            return Err(Error::conflict(format!(
+                "{} runs a task named {name} already",
+                self.owner
+            )));
         }
         drop(names);
         if self.idle {
             return Ok(());
         }
-        let task = Supervised { owner: Arc::clone(&self.owner), name: name.into(), telemetry: Arc::clone(&self.telemetry) };
+        let task = Supervised {
+            owner: Arc::clone(&self.owner),
+            name: name.into(),
+            telemetry: Arc::clone(&self.telemetry),
+        };
         let work = run(task);
         let (names, name) = (Arc::clone(&self.names), name.to_owned());
         let mut stopping = self.stopping.subscribe();
@@ -130,7 +151,8 @@ impl Tasks {
     /// Ends all tasks at their next await point and waits for them, for at most `limit`.
     pub(crate) async fn stop(&self, limit: Duration) {
         self.stopping.send_replace(true);
-        let mut running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut running =
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while running.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, ended).await.is_err() {
             running.abort_all();
@@ -147,6 +169,11 @@ struct Supervised {
 
 impl Supervised {
     fn failed(&self, error: &Error) {
-        self.telemetry.log(Level::Error, &self.owner, &format!("the task {} failed: {error}", self.name), "");
+        self.telemetry.log(
+            Level::Error,
+            &self.owner,
+            &format!("the task {} failed: {error}", self.name),
+            "",
+        );
     }
 }

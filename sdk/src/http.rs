@@ -243,6 +243,39 @@ impl Body {
         Self(Inner::Full(Some(bytes)))
     }
 
+    /// A body that `source` produces.
+    #[must_use]
+    pub fn source(source: impl BodySource) -> Self {
+        Self(Inner::Remote(RawBody::new(Arc::new(Streamed { source: Mutex::new(Some(source)) }))))
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_raw(self) -> ROption<RawBody> {
+        match self.0 {
+            Inner::Empty | Inner::Full(None) => ROption::RNone,
+            Inner::Full(Some(bytes)) => {
+                let source = OnePart(Some(bytes));
+                ROption::RSome(RawBody::new(Arc::new(Streamed {
+                    source: Mutex::new(Some(source)),
+                })))
+            }
+            Inner::Remote(body) => ROption::RSome(body),
+        }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_response(body: RawResponseBody) -> Self {
+        match body {
+            RawResponseBody::Full(bytes) => Self::full(bytes.into()),
+            RawResponseBody::Stream(body) => Self(Inner::Remote(body)),
+            RawResponseBody::Empty
+            | RawResponseBody::Blob { .. }
+            | RawResponseBody::WebSocket(_) => Self::empty(),
+        }
+    }
+
     /// The next chunk; nothing at the end.
     ///
     /// An error means that the client left or broke a limit; there is nothing after it.
@@ -282,6 +315,15 @@ impl Body {
             }
         }
         Ok(first.unwrap_or_else(|| Bytes::from(whole)))
+    }
+}
+
+/// A source of one chunk.
+struct OnePart(Option<Bytes>);
+
+impl BodySource for OnePart {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
+        self.0.take().map(Ok)
     }
 }
 

@@ -71,7 +71,8 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// The owner.
-    pub(crate) const OWNER: Self = Self { principal: Principal::Owner, scopes: u64::MAX, limited_to: None };
+    pub(crate) const OWNER: Self =
+        Self { principal: Principal::Owner, scopes: u64::MAX, limited_to: None };
 }
 
 /// What a new API key may do.
@@ -120,10 +121,12 @@ impl Access {
         write: impl Fn(&WriteTx<'_>) -> Result<T, TxError> + Send + 'static,
         change: impl Fn(&mut Snapshot) + Send + Sync + 'static,
     ) -> Result<T> {
-        let (snapshot, changing, change) = (Arc::clone(&self.snapshot), Arc::clone(&self.changing), Arc::new(change));
+        let (snapshot, changing, change) =
+            (Arc::clone(&self.snapshot), Arc::clone(&self.changing), Arc::new(change));
         let written = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
             let value = write(tx)?;
-            let (snapshot, changing, change) = (Arc::clone(&snapshot), Arc::clone(&changing), Arc::clone(&change));
+            let (snapshot, changing, change) =
+                (Arc::clone(&snapshot), Arc::clone(&changing), Arc::clone(&change));
             tx.on_commit(Box::new(move || {
                 let guard = changing.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut changed = Snapshot::clone(&snapshot.load());
@@ -150,7 +153,10 @@ impl Access {
         if username.is_empty() || username.len() > 64 || username.chars().any(char::is_control) {
             return Err(Error::invalid("the username takes 1 to 64 characters"));
         }
-        let owner = OwnerRecord { username: username.to_owned(), password: self.passwords.hash(password).await? };
+        let owner = OwnerRecord {
+            username: username.to_owned(),
+            password: self.passwords.hash(password).await?,
+        };
         let stored = owner.clone();
         self.change(
             move |tx| {
@@ -222,8 +228,12 @@ impl Access {
         let hash = token::hash(&token);
         let expires_at_ms = self.now_ms() + millis(SESSION_LIFETIME);
         let now_ms = self.now_ms();
-        if self.snapshot.load().sessions.values().filter(|expires| **expires > now_ms).count() >= SESSIONS_MAX {
-            return Err(Error::busy(format!("{SESSIONS_MAX} sessions are open, which is the most; sign out somewhere")));
+        if self.snapshot.load().sessions.values().filter(|expires| **expires > now_ms).count()
+            >= SESSIONS_MAX
+        {
+            return Err(Error::busy(format!(
+                "{SESSIONS_MAX} sessions are open, which is the most; sign out somewhere"
+            )));
         }
         self.change(
             move |tx| store::insert_session(tx, &hash, expires_at_ms),
@@ -262,14 +272,23 @@ impl Access {
     /// # Errors
     /// `Invalid` for no name or no scope, `Full` past the bound on keys.
     pub(crate) async fn create_key(&self, new: NewKey) -> Result<(ApiKey, String)> {
-        if new.name.trim().is_empty() || new.name.len() > 64 || new.name.chars().any(char::is_control) {
-            return Err(Error::invalid("a key's name takes 1 to 64 characters; it tells you later what the key is for"));
+        if new.name.trim().is_empty()
+            || new.name.len() > 64
+            || new.name.chars().any(char::is_control)
+        {
+            return Err(Error::invalid(
+                "a key's name takes 1 to 64 characters; it tells you later what the key is for",
+            ));
         }
         if new.scopes == 0 {
-            return Err(Error::invalid("a key without a scope can do nothing; give --scopes read, deploy or admin"));
+            return Err(Error::invalid(
+                "a key without a scope can do nothing; give --scopes read, deploy or admin",
+            ));
         }
         if self.snapshot.load().keys.len() >= KEYS_MAX {
-            return Err(Error::full(format!("there are {KEYS_MAX} keys, which is the most; remove some")));
+            return Err(Error::full(format!(
+                "there are {KEYS_MAX} keys, which is the most; remove some"
+            )));
         }
         let (id, secret) = (token::random_text(token::ID_CHARS)?, token::secret()?);
         let now_ms = self.now_ms();
@@ -306,13 +325,19 @@ impl Access {
                 snapshot.keys.remove(&removed);
             },
         );
-        if there.await? { Ok(()) } else { Err(Error::not_found(format!("there is no key {id}; see `fazt server keys`"))) }
+        if there.await? {
+            Ok(())
+        } else {
+            Err(Error::not_found(format!("there is no key {id}; see `fazt server keys`")))
+        }
     }
 
     /// All keys, the oldest first.
     pub(crate) fn keys(&self) -> Vec<ApiKey> {
         let mut keys: Vec<_> = self.snapshot.load().keys.values().cloned().collect();
-        keys.sort_by(|one, other| (one.created_at_ms, &one.id).cmp(&(other.created_at_ms, &other.id)));
+        keys.sort_by(|one, other| {
+            (one.created_at_ms, &one.id).cmp(&(other.created_at_ms, &other.id))
+        });
         keys
     }
 
@@ -322,7 +347,8 @@ impl Access {
         let hash = token::hash(secret);
         let snapshot = self.snapshot.load();
         let key = snapshot.keys.get(id)?;
-        let good = token::same(&hash, &key.hash) && key.expires_at_ms.is_none_or(|expires| expires > self.now_ms());
+        let good = token::same(&hash, &key.hash)
+            && key.expires_at_ms.is_none_or(|expires| expires > self.now_ms());
         let principal = Principal::Key(PrincipalId::new(&key.id)?);
         good.then_some(Identity { principal, scopes: key.scopes, limited_to: key.app })
     }

@@ -29,14 +29,21 @@ impl Default for Passwords {
 }
 
 fn argon2() -> Result<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|error| Error::internal(format!("argon2 refuses its parameters: {error}")))?;
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None)
+        .map_err(|error| Error::internal(format!("argon2 refuses its parameters: {error}")))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 impl Passwords {
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _permit = self.permits.acquire().await.map_err(|_| Error::unavailable("the node is stopping"))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(format!("hashing a password failed: {error}")))?
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _permit =
+            self.permits.acquire().await.map_err(|_| Error::unavailable("the node is stopping"))?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::internal(format!("hashing a password failed: {error}")))?
     }
 
     /// The hash of a new password, in PHC string format.
@@ -45,7 +52,13 @@ impl Passwords {
     /// `Invalid` when it is too short or too long.
     pub(super) async fn hash(&self, password: &str) -> Result<String> {
         if !PASSWORD_BYTES.contains(&password.len()) {
-            return Err(Error::invalid(format!("the password has {} bytes; it takes {} to {}", password.len(), PASSWORD_BYTES.start(), PASSWORD_BYTES.end())).with_code("BAD_PASSWORD"));
+            return Err(Error::invalid(format!(
+                "the password has {} bytes; it takes {} to {}",
+                password.len(),
+                PASSWORD_BYTES.start(),
+                PASSWORD_BYTES.end()
+            ))
+            .with_code("BAD_PASSWORD"));
         }
         let password = password.to_owned();
         self.run(move || {
@@ -72,7 +85,9 @@ impl Passwords {
                 drop(argon2()?.hash_password(password.as_bytes()));
                 return Ok(false);
             };
-            let parsed = argon2::PasswordHash::new(&hash).map_err(|error| Error::internal(format!("the stored password cannot be read: {error}")))?;
+            let parsed = argon2::PasswordHash::new(&hash).map_err(|error| {
+                Error::internal(format!("the stored password cannot be read: {error}"))
+            })?;
             Ok(argon2()?.verify_password(password.as_bytes(), &parsed).is_ok())
         })
         .await

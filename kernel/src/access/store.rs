@@ -6,7 +6,9 @@ use super::{ApiKey, OwnerRecord, Snapshot};
 use crate::cartridge::{Reader, Row, SqlError, TxError, Value, WriteTx};
 
 fn hash_of(row: &Row<'_>, column: usize) -> Result<[u8; 32], TxError> {
-    row.blob(column)?.try_into().map_err(|_| TxError::Aborted("a stored hash does not have 32 bytes".to_owned()))
+    row.blob(column)?
+        .try_into()
+        .map_err(|_| TxError::Aborted("a stored hash does not have 32 bytes".to_owned()))
 }
 
 fn unsigned(number: i64) -> u64 {
@@ -40,7 +42,13 @@ fn each<T>(
 /// Everything that requests are checked against.
 pub(super) fn snapshot(reader: &Reader<'_>) -> Result<Snapshot, TxError> {
     let keys = each(
-        |rows| reader.query("SELECT id, name, hash, scopes, app, created_at, expires_at FROM api_key", &[], rows),
+        |rows| {
+            reader.query(
+                "SELECT id, name, hash, scopes, app, created_at, expires_at FROM api_key",
+                &[],
+                rows,
+            )
+        },
         |row| {
             Ok(ApiKey {
                 id: row.text(0)?.to_owned(),
@@ -59,7 +67,9 @@ pub(super) fn snapshot(reader: &Reader<'_>) -> Result<Snapshot, TxError> {
     )?;
     let owner = each(
         |rows| reader.query("SELECT username, password FROM owner", &[], rows),
-        |row| Ok(OwnerRecord { username: row.text(0)?.to_owned(), password: row.text(1)?.to_owned() }),
+        |row| {
+            Ok(OwnerRecord { username: row.text(0)?.to_owned(), password: row.text(1)?.to_owned() })
+        },
     )?;
     Ok(Snapshot {
         keys: keys.into_iter().map(|key| (key.id.clone(), key)).collect(),
@@ -98,18 +108,32 @@ pub(super) fn delete_key(tx: &WriteTx<'_>, id: &str) -> Result<bool, TxError> {
     Ok(tx.execute("DELETE FROM api_key WHERE id = ?1", &[Value::Text(id)])? > 0)
 }
 
-pub(super) fn insert_login_link(tx: &WriteTx<'_>, hash: &[u8; 32], expires_at_ms: u64) -> Result<(), TxError> {
+pub(super) fn insert_login_link(
+    tx: &WriteTx<'_>,
+    hash: &[u8; 32],
+    expires_at_ms: u64,
+) -> Result<(), TxError> {
     tx.execute("DELETE FROM login_link WHERE expires_at <= ?1", &[Value::Integer(tx.now_ms())])?;
-    tx.execute("INSERT INTO login_link (hash, expires_at) VALUES (?1, ?2)", &[Value::Blob(hash), signed(expires_at_ms)])?;
+    tx.execute(
+        "INSERT INTO login_link (hash, expires_at) VALUES (?1, ?2)",
+        &[Value::Blob(hash), signed(expires_at_ms)],
+    )?;
     Ok(())
 }
 
 /// Uses a link up. Whether it was there and had not expired.
 pub(super) fn use_login_link(tx: &WriteTx<'_>, hash: &[u8; 32]) -> Result<bool, TxError> {
-    Ok(tx.execute("DELETE FROM login_link WHERE hash = ?1 AND expires_at > ?2", &[Value::Blob(hash), Value::Integer(tx.now_ms())])? > 0)
+    Ok(tx.execute(
+        "DELETE FROM login_link WHERE hash = ?1 AND expires_at > ?2",
+        &[Value::Blob(hash), Value::Integer(tx.now_ms())],
+    )? > 0)
 }
 
-pub(super) fn insert_session(tx: &WriteTx<'_>, hash: &[u8; 32], expires_at_ms: u64) -> Result<(), TxError> {
+pub(super) fn insert_session(
+    tx: &WriteTx<'_>,
+    hash: &[u8; 32],
+    expires_at_ms: u64,
+) -> Result<(), TxError> {
     tx.execute("DELETE FROM session WHERE expires_at <= ?1", &[Value::Integer(tx.now_ms())])?;
     tx.execute(
         "INSERT INTO session (hash, created_at, expires_at) VALUES (?1, ?2, ?3)",

@@ -24,10 +24,16 @@ pub(super) fn random_text(chars: usize) -> Result<String> {
     let mut text = String::with_capacity(chars);
     while text.len() < chars {
         let mut bytes = [0; 64];
-        getrandom::fill(&mut bytes).map_err(|error| Error::internal(format!("the system gave no random bytes: {error}")))?;
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::internal(format!("the system gave no random bytes: {error}"))
+        })?;
         // 248 is the largest multiple of 62 below 256.
         let usable = bytes.iter().filter(|byte| **byte < 248);
-        text.extend(usable.take(chars - text.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
+        text.extend(
+            usable
+                .take(chars - text.len())
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 62)])),
+        );
     }
     Ok(text)
 }
@@ -59,7 +65,8 @@ pub(super) fn join_key(id: &str, secret: &str) -> String {
 pub(super) fn split_key(key: &str) -> Option<(&str, &str)> {
     let (id, secret) = key.strip_prefix(KEY_PREFIX)?.split_once('_')?;
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (id.len() == ID_CHARS && secret.len() == SECRET_CHARS && plain(id) && plain(secret)).then_some((id, secret))
+    (id.len() == ID_CHARS && secret.len() == SECRET_CHARS && plain(id) && plain(secret))
+        .then_some((id, secret))
 }
 
 #[cfg(test)]
@@ -74,7 +81,14 @@ mod tests {
 
     #[test]
     fn other_forms_are_no_keys() {
-        for key in ["", "fzt_", "fzt_abcdefgh_short", "xyz_abcdefgh_0", &format!("fzt_abcdefg-_{}", "a".repeat(43)), &format!("fzt_abcdefgh_{}", "ä".repeat(43))] {
+        for key in [
+            "",
+            "fzt_",
+            "fzt_abcdefgh_short",
+            "xyz_abcdefgh_0",
+            &format!("fzt_abcdefg-_{}", "a".repeat(43)),
+            &format!("fzt_abcdefgh_{}", "ä".repeat(43)),
+        ] {
             assert_eq!(split_key(key), None, "{key}");
         }
     }

@@ -68,6 +68,16 @@ use std::{
 use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
+use self::{
+    access::Tables,
+    lock::Lock,
+    migrate::Missing,
+    open::Purpose,
+    queue::{Job, Limits, Queue},
+    reader::{Inside, ReadConnections},
+    scan::Scans,
+    writer::Writer,
+};
 pub use self::{
     backup::Existing,
     blobs::{BlobHash, BlobInfo, BlobPin, HashedContent},
@@ -85,16 +95,6 @@ pub use self::{
     tx::{CommitHook, WriteTx},
     upload::{BlobReader, BlobUpload},
     value::{Row, Value},
-};
-use self::{
-    access::Tables,
-    lock::Lock,
-    migrate::Missing,
-    open::Purpose,
-    queue::{Job, Limits, Queue},
-    reader::{Inside, ReadConnections},
-    scan::Scans,
-    writer::Writer,
 };
 use crate::clock::Clock;
 
@@ -211,12 +211,16 @@ impl Cartridge {
     ///
     /// # Errors
     /// As [`Cartridge::write`].
-    pub async fn write_value<T: Send + 'static>(
+    pub fn write_value<T, C>(
         &self,
         owner: &Owner,
         app: Option<AppKey>,
-        closure: impl Fn(&WriteTx<'_>) -> Result<T, TxError> + Send + 'static,
-    ) -> Result<T, CartridgeError> {
+        closure: C,
+    ) -> impl Future<Output = Result<T, CartridgeError>> + Send + use<T, C>
+    where
+        T: Send + 'static,
+        C: Fn(&WriteTx<'_>) -> Result<T, TxError> + Send + 'static,
+    {
         let result = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&result);
         let closure = move |tx: &WriteTx<'_>| {
@@ -224,9 +228,12 @@ impl Cartridge {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             Ok(())
         };
-        self.write(owner, app, Box::new(closure)).await?;
-        let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or(CartridgeError::Closed)
+        let pending = self.write(owner, app, Box::new(closure));
+        async move {
+            pending.await?;
+            let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            value.ok_or(CartridgeError::Closed)
+        }
     }
 
     /// Reads one snapshot, on this thread, for at most [`Options::read_limit`].

@@ -5,13 +5,12 @@
 use super::migrate::{Migration, migration};
 
 /// The kernel's migrations. The number of the last one is the cartridge's schema (`user_version`).
-pub(super) const MIGRATIONS: &[Migration<'static>] =
-    &[
-        migration!("0001_cartridge", "../../../migrations/kernel/0001_cartridge.sql"),
-        migration!("0002_directory", "../../../migrations/kernel/0002_directory.sql"),
-        migration!("0003_access", "../../../migrations/kernel/0003_access.sql"),
-        migration!("0004_composition", "../../../migrations/kernel/0004_composition.sql"),
-    ];
+pub(super) const MIGRATIONS: &[Migration<'static>] = &[
+    migration!("0001_cartridge", "../../../migrations/kernel/0001_cartridge.sql"),
+    migration!("0002_directory", "../../../migrations/kernel/0002_directory.sql"),
+    migration!("0003_access", "../../../migrations/kernel/0003_access.sql"),
+    migration!("0004_composition", "../../../migrations/kernel/0004_composition.sql"),
+];
 
 /// The newest schema that this build knows.
 pub(super) fn newest() -> u32 {

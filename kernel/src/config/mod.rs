@@ -89,7 +89,11 @@ impl Config {
     /// `Invalid`, naming the unknown setting.
     pub(crate) fn check_overrides(&self) -> Result<()> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.overrides.keys().find(|name| !state.declared.contains_key(*name)).map_or(Ok(()), |name| Err(unknown(&state, name)))
+        state
+            .overrides
+            .keys()
+            .find(|name| !state.declared.contains_key(*name))
+            .map_or(Ok(()), |name| Err(unknown(&state, name)))
     }
 
     /// The value of the setting with that full name.
@@ -156,5 +160,8 @@ fn unknown(state: &State, name: &str) -> Error {
         (same, std::cmp::Reverse(known.len().abs_diff(name.len())))
     });
     let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
-    Error::not_found(format!("there is no setting {name}{hint} `fazt server config list` shows all")).with_code("NO_SUCH_SETTING")
+    Error::not_found(format!(
+        "there is no setting {name}{hint} `fazt server config list` shows all"
+    ))
+    .with_code("NO_SUCH_SETTING")
 }

@@ -22,7 +22,9 @@ pub(super) fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>> {
     })?;
     rows.into_iter()
         .map(|(name, value)| {
-            let json = serde_json::from_str(&value).map_err(|error| Error::internal(format!("the setting {name} is stored as `{value}`: {error}")))?;
+            let json = serde_json::from_str(&value).map_err(|error| {
+                Error::internal(format!("the setting {name} is stored as `{value}`: {error}"))
+            })?;
             Ok((name, json))
         })
         .collect()

@@ -10,7 +10,9 @@ use serde_json::Value;
 /// `Invalid`, saying what would be understood.
 pub(crate) fn parse(name: &str, kind: &SettingKind, text: &str) -> Result<Value> {
     let text = text.trim();
-    let wrong = |expected: &str| Error::invalid(format!("`{text}` does not fit the setting {name}: write {expected}"));
+    let wrong = |expected: &str| {
+        Error::invalid(format!("`{text}` does not fit the setting {name}: write {expected}"))
+    };
     let value = match kind {
         SettingKind::Text => Value::from(text),
         SettingKind::Switch => match text {
@@ -18,14 +20,32 @@ pub(crate) fn parse(name: &str, kind: &SettingKind, text: &str) -> Result<Value>
             "false" | "off" | "no" => Value::from(false),
             _ => return Err(wrong("on or off")),
         },
-        SettingKind::Integer { .. } => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
+        SettingKind::Integer { .. } => {
+            Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?)
+        }
         SettingKind::Bytes { .. } => {
-            let units = [("", 1), ("b", 1), ("kb", 1_000), ("mb", 1_000_000), ("gb", 1_000_000_000), ("kib", 1 << 10), ("mib", 1 << 20), ("gib", 1 << 30)];
-            Value::from(amount(text, &units).ok_or_else(|| wrong("a number of bytes such as 500 KB or 10 MiB"))?)
+            let units = [
+                ("", 1),
+                ("b", 1),
+                ("kb", 1_000),
+                ("mb", 1_000_000),
+                ("gb", 1_000_000_000),
+                ("kib", 1 << 10),
+                ("mib", 1 << 20),
+                ("gib", 1 << 30),
+            ];
+            Value::from(
+                amount(text, &units)
+                    .ok_or_else(|| wrong("a number of bytes such as 500 KB or 10 MiB"))?,
+            )
         }
         SettingKind::Duration { .. } => {
-            let units = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-            Value::from(amount(text, &units).ok_or_else(|| wrong("a time such as 500 ms, 15 s, 5 min, 12 h or 90 d"))?)
+            let units =
+                [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+            Value::from(
+                amount(text, &units)
+                    .ok_or_else(|| wrong("a time such as 500 ms, 15 s, 5 min, 12 h or 90 d"))?,
+            )
         }
     };
     check(name, kind, &value)?;
@@ -49,7 +69,9 @@ pub(crate) fn check(name: &str, kind: &SettingKind, value: &Value) -> Result<()>
     let fits = match kind {
         SettingKind::Text => value.is_string(),
         SettingKind::Switch => value.is_boolean(),
-        SettingKind::Integer { min, max } => value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
+        SettingKind::Integer { min, max } => {
+            value.as_i64().is_some_and(|number| (*min..=*max).contains(&number))
+        }
         SettingKind::Bytes { max } => value.as_u64().is_some_and(|bytes| bytes <= *max),
         SettingKind::Duration { max_ms } => value.as_u64().is_some_and(|ms| ms <= *max_ms),
     };
@@ -90,7 +112,17 @@ mod tests {
         let bytes = SettingKind::Bytes { max: 1000 };
         let time = SettingKind::Duration { max_ms: 1000 };
         let integer = SettingKind::Integer { min: 1, max: 5 };
-        for (kind, text) in [(&bytes, "1 KiB"), (&bytes, "-1"), (&bytes, "ten"), (&bytes, "99999999999 GiB"), (&time, "10"), (&time, "2 s"), (&integer, "6"), (&integer, "1.5"), (&SettingKind::Switch, "maybe")] {
+        for (kind, text) in [
+            (&bytes, "1 KiB"),
+            (&bytes, "-1"),
+            (&bytes, "ten"),
+            (&bytes, "99999999999 GiB"),
+            (&time, "10"),
+            (&time, "2 s"),
+            (&integer, "6"),
+            (&integer, "1.5"),
+            (&SettingKind::Switch, "maybe"),
+        ] {
             assert!(parse("x", kind, text).is_err(), "{text}");
         }
     }

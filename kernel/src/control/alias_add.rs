@@ -28,8 +28,14 @@ impl Operate for AddAlias {
         let target = match (input.app, input.redirect) {
             (Some(app), None) => Target::App(core.find_app(call, &app)?.id),
             (None, Some(url)) => Target::Redirect(check_url(call, &url)?.into()),
-            (Some(_), Some(_)) => return Err(Error::invalid("an alias leads to an app or redirects, not both")),
-            (None, None) => return Err(Error::invalid("say where the alias leads: an app, or --redirect with an address")),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("an alias leads to an app or redirects, not both"));
+            }
+            (None, None) => {
+                return Err(Error::invalid(
+                    "say where the alias leads: an app, or --redirect with an address",
+                ));
+            }
         };
         let alias = core.directory.add_alias(&input.name, target).await?;
         Ok(AliasRow::from(&alias))
@@ -45,14 +51,25 @@ fn check_url<'u>(call: &Call, url: &'u str) -> Result<&'u str> {
     let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && url.len() <= 2048
         && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if good { Ok(url) } else { Err(Error::invalid(format!("`{}` is no address to redirect to; write https://… in ASCII", url.escape_debug()))) }
+    if good {
+        Ok(url)
+    } else {
+        Err(Error::invalid(format!(
+            "`{}` is no address to redirect to; write https://… in ASCII",
+            url.escape_debug()
+        )))
+    }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = AddAlias(parts.node());
     parts
         .operation(
-            Operation::post::<AddAlias>("/api/aliases").summary("Adds an alias to an app, or a redirect").error("ALIAS_TAKEN").error("BAD_NAME").example(serde_json::json!({"name": "www", "app": "blog"})),
+            Operation::post::<AddAlias>("/api/aliases")
+                .summary("Adds an alias to an app, or a redirect")
+                .error("ALIAS_TAKEN")
+                .error("BAD_NAME")
+                .example(serde_json::json!({"name": "www", "app": "blog"})),
             run,
         )
         .command(

@@ -41,7 +41,8 @@ impl Operate for ListAliases {
             (Target::Redirect(_) | Target::Reserved, Some(_)) => false,
             (_, None) => true,
         };
-        let mut rows: Vec<AliasRow> = directory.aliases.values().filter(visible).map(AliasRow::from).collect();
+        let mut rows: Vec<AliasRow> =
+            directory.aliases.values().filter(visible).map(AliasRow::from).collect();
         rows.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(rows)
     }
@@ -49,13 +50,18 @@ impl Operate for ListAliases {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListAliases(parts.node());
-    parts.operation(Operation::get::<ListAliases>("/api/aliases").summary("All aliases, by name"), run).command(
-        Command::new("alias list")
-            .about("List the aliases")
-            .calls("GET /api/aliases")
-            .column("NAME", "name")
-            .column("KIND", "kind")
-            .column("TARGET", "target")
-            .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
-    )
+    parts
+        .operation(
+            Operation::get::<ListAliases>("/api/aliases").summary("All aliases, by name"),
+            run,
+        )
+        .command(
+            Command::new("alias list")
+                .about("List the aliases")
+                .calls("GET /api/aliases")
+                .column("NAME", "name")
+                .column("KIND", "kind")
+                .column("TARGET", "target")
+                .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
+        )
 }

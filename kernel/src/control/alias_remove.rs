@@ -25,10 +25,13 @@ impl Operate for RemoveAlias {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Removed> {
         let core = self.0.core()?;
-        let target = core.directory.now().aliases.get(&input.name).map(|alias| alias.target.clone());
+        let target =
+            core.directory.now().aliases.get(&input.name).map(|alias| alias.target.clone());
         match (target, call.limited_to()) {
             (Some(Target::App(app)), _) => call.check_app(app)?,
-            (_, Some(_)) => return Err(Error::denied("a key for one app removes aliases of that app only")),
+            (_, Some(_)) => {
+                return Err(Error::denied("a key for one app removes aliases of that app only"));
+            }
             (_, None) => {}
         }
         core.directory.remove_alias(&input.name).await?;
@@ -38,12 +41,18 @@ impl Operate for RemoveAlias {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = RemoveAlias(parts.node());
-    parts.operation(Operation::delete::<RemoveAlias>("/api/aliases/{name}").summary("Removes an alias; the app stays"), run).command(
-        Command::new("alias remove")
-            .about("Remove an alias; the app stays")
-            .example("alias remove www")
-            .argument(Argument::required("name", "The alias"))
-            .calls("DELETE /api/aliases/{name}")
-            .says("removed the alias {name}"),
-    )
+    parts
+        .operation(
+            Operation::delete::<RemoveAlias>("/api/aliases/{name}")
+                .summary("Removes an alias; the app stays"),
+            run,
+        )
+        .command(
+            Command::new("alias remove")
+                .about("Remove an alias; the app stays")
+                .example("alias remove www")
+                .argument(Argument::required("name", "The alias"))
+                .calls("DELETE /api/aliases/{name}")
+                .says("removed the alias {name}"),
+        )
 }

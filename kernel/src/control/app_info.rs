@@ -1,7 +1,7 @@
 //! `GET /api/apps/{app}`, `fazt app info`.
 
 use fazt_sdk::prelude::*;
-use fazt_sdk::service::Service;
+use fazt_sdk::service::InterfaceId;
 use fazt_sdk::services::{AppData as _, AppDataApi};
 
 use super::{Node, Parts};
@@ -42,30 +42,49 @@ impl Operate for InfoOfApp {
     async fn operate(&self, call: &Call, input: Input) -> Result<Info> {
         let core = self.0.core()?;
         let app = core.find_app(call, &input.app)?;
-        let id = fazt_sdk::service::InterfaceId::of::<AppDataApi>();
+        let id = InterfaceId::of::<AppDataApi>();
         let mut usage = Vec::new();
         for data in core.services.contributions(&id.name, id.major, &id.methods)? {
             let data = Service::<AppDataApi>::from_raw(data);
             let plugin = data.provider();
             let rows = data.usage(call, app.id).await?;
-            usage.extend(rows.into_iter().map(|row| UsageRow { plugin: plugin.clone(), what: row.what, count: row.count, bytes: row.bytes }));
+            usage.extend(rows.into_iter().map(|row| UsageRow {
+                plugin: plugin.clone(),
+                what: row.what,
+                count: row.count,
+                bytes: row.bytes,
+            }));
         }
-        Ok(Info { id: app.id, name: app.name, created_at_ms: app.created_at_ms, aliases: app.aliases, urls: app.urls, usage })
+        Ok(Info {
+            id: app.id,
+            name: app.name,
+            created_at_ms: app.created_at_ms,
+            aliases: app.aliases,
+            urls: app.urls,
+            usage,
+        })
     }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = InfoOfApp(parts.node());
-    parts.operation(Operation::get::<InfoOfApp>("/api/apps/{app}").summary("One app, by id or alias, with what it uses").example(serde_json::json!({"app": "blog"})), run).command(
-        Command::new("app info")
-            .about("Show one app")
-            .example("app info blog")
-            .argument(Argument::required("app", "Id or alias of the app"))
-            .calls("GET /api/apps/{app}")
-            .column("ID", "id")
-            .column("NAME", "name")
-            .column("URLS", "urls")
-            .column("USAGE", "usage")
-            .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
-    )
+    parts
+        .operation(
+            Operation::get::<InfoOfApp>("/api/apps/{app}")
+                .summary("One app, by id or alias, with what it uses")
+                .example(serde_json::json!({"app": "blog"})),
+            run,
+        )
+        .command(
+            Command::new("app info")
+                .about("Show one app")
+                .example("app info blog")
+                .argument(Argument::required("app", "Id or alias of the app"))
+                .calls("GET /api/apps/{app}")
+                .column("ID", "id")
+                .column("NAME", "name")
+                .column("URLS", "urls")
+                .column("USAGE", "usage")
+                .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
+        )
 }

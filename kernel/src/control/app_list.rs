@@ -20,13 +20,18 @@ impl Operate for ListApps {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListApps(parts.node());
-    parts.operation(Operation::get::<ListApps>("/api/apps").summary("All apps, the oldest first"), run).command(
-        Command::new("app list")
-            .about("List the apps")
-            .calls("GET /api/apps")
-            .column("NAME", "name")
-            .column("URL", "urls")
-            .column("ID", "id")
-            .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
-    )
+    parts
+        .operation(
+            Operation::get::<ListApps>("/api/apps").summary("All apps, the oldest first"),
+            run,
+        )
+        .command(
+            Command::new("app list")
+                .about("List the apps")
+                .calls("GET /api/apps")
+                .column("NAME", "name")
+                .column("URL", "urls")
+                .column("ID", "id")
+                .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
+        )
 }

@@ -34,12 +34,18 @@ impl Operate for RemoveApp {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = RemoveApp(parts.node());
-    parts.operation(Operation::delete::<RemoveApp>("/api/apps/{app}").summary("Removes an app, its aliases and its data"), run).command(
-        Command::new("app remove")
-            .about("Remove an app, its aliases and its data")
-            .example("app remove blog")
-            .argument(Argument::required("app", "Id or alias of the app"))
-            .calls("DELETE /api/apps/{app}")
-            .says("removed {name} ({id})"),
-    )
+    parts
+        .operation(
+            Operation::delete::<RemoveApp>("/api/apps/{app}")
+                .summary("Removes an app, its aliases and its data"),
+            run,
+        )
+        .command(
+            Command::new("app remove")
+                .about("Remove an app, its aliases and its data")
+                .example("app remove blog")
+                .argument(Argument::required("app", "Id or alias of the app"))
+                .calls("DELETE /api/apps/{app}")
+                .says("removed {name} ({id})"),
+        )
 }

@@ -24,16 +24,23 @@ impl Operate for GetSetting {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = GetSetting(parts.node());
-    parts.operation(Operation::get::<GetSetting>("/api/settings/{name}").summary("One setting").error("NO_SUCH_SETTING"), run).command(
-        Command::new("server config get")
-            .about("Show one setting")
-            .example("server config get server.domain")
-            .argument(Argument::required("name", "Full name of the setting"))
-            .calls("GET /api/settings/{name}")
-            .column("NAME", "name")
-            .column("VALUE", "value")
-            .column("DEFAULT", "default")
-            .column("FROM", "origin")
-            .column("MEANING", "doc"),
-    )
+    parts
+        .operation(
+            Operation::get::<GetSetting>("/api/settings/{name}")
+                .summary("One setting")
+                .error("NO_SUCH_SETTING"),
+            run,
+        )
+        .command(
+            Command::new("server config get")
+                .about("Show one setting")
+                .example("server config get server.domain")
+                .argument(Argument::required("name", "Full name of the setting"))
+                .calls("GET /api/settings/{name}")
+                .column("NAME", "name")
+                .column("VALUE", "value")
+                .column("DEFAULT", "default")
+                .column("FROM", "origin")
+                .column("MEANING", "doc"),
+        )
 }

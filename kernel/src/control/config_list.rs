@@ -20,7 +20,13 @@ pub(super) struct SettingRow {
 
 impl From<Resolved> for SettingRow {
     fn from(resolved: Resolved) -> Self {
-        Self { name: resolved.name, value: resolved.value, default: resolved.setting.default, origin: resolved.origin.name(), doc: resolved.setting.doc }
+        Self {
+            name: resolved.name,
+            value: resolved.value,
+            default: resolved.setting.default,
+            origin: resolved.origin.name(),
+            doc: resolved.setting.doc,
+        }
     }
 }
 
@@ -35,13 +41,19 @@ impl Operate for ListSettings {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListSettings(parts.node());
-    parts.operation(Operation::get::<ListSettings>("/api/settings").summary("All settings with values, defaults and units"), run).command(
-        Command::new("server config list")
-            .about("List the settings")
-            .calls("GET /api/settings")
-            .column("NAME", "name")
-            .column("VALUE", "value")
-            .column("FROM", "origin")
-            .column("MEANING", "doc"),
-    )
+    parts
+        .operation(
+            Operation::get::<ListSettings>("/api/settings")
+                .summary("All settings with values, defaults and units"),
+            run,
+        )
+        .command(
+            Command::new("server config list")
+                .about("List the settings")
+                .calls("GET /api/settings")
+                .column("NAME", "name")
+                .column("VALUE", "value")
+                .column("FROM", "origin")
+                .column("MEANING", "doc"),
+        )
 }

@@ -50,14 +50,31 @@ impl Operate for CreateKey {
         let names = input.scopes.unwrap_or_else(|| vec!["deploy".to_owned(), "read".to_owned()]);
         let mut scopes = 0;
         for name in &names {
-            let scope = Scope::from_name(name).ok_or_else(|| Error::invalid(format!("there is no scope `{name}`; there are read, deploy and admin")))?;
+            let scope = Scope::from_name(name).ok_or_else(|| {
+                Error::invalid(format!(
+                    "there is no scope `{name}`; there are read, deploy and admin"
+                ))
+            })?;
             scopes |= scope.bit();
         }
         let app = input.app.map(|app| core.find_app(call, &app)).transpose()?.map(|app| app.id);
-        let lifetime = input.expires.map(|text| value::parse("expires", &SettingKind::Duration { max_ms: LIFETIME_MS_MAX }, &text)).transpose()?;
+        let lifetime = input
+            .expires
+            .map(|text| {
+                value::parse("expires", &SettingKind::Duration { max_ms: LIFETIME_MS_MAX }, &text)
+            })
+            .transpose()?;
         let lifetime = lifetime.and_then(|value| value.as_u64()).map(Duration::from_millis);
-        let (key, text) = core.access.create_key(NewKey { name: input.name, scopes, app, lifetime }).await?;
-        Ok(Created { id: key.id, name: key.name, key: text, scopes: super::key_list::scope_names(key.scopes), app: key.app, expires_at_ms: key.expires_at_ms })
+        let (key, text) =
+            core.access.create_key(NewKey { name: input.name, scopes, app, lifetime }).await?;
+        Ok(Created {
+            id: key.id,
+            name: key.name,
+            key: text,
+            scopes: super::key_list::scope_names(key.scopes),
+            app: key.app,
+            expires_at_ms: key.expires_at_ms,
+        })
     }
 }
 

@@ -30,21 +30,35 @@ impl Operate for ListKeys {
         let keys = self.0.core()?.access.keys();
         Ok(keys
             .into_iter()
-            .map(|key| KeyRow { id: key.id, name: key.name, scopes: scope_names(key.scopes), app: key.app, created_at_ms: key.created_at_ms, expires_at_ms: key.expires_at_ms })
+            .map(|key| KeyRow {
+                id: key.id,
+                name: key.name,
+                scopes: scope_names(key.scopes),
+                app: key.app,
+                created_at_ms: key.created_at_ms,
+                expires_at_ms: key.expires_at_ms,
+            })
             .collect())
     }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListKeys(parts.node());
-    parts.operation(Operation::get::<ListKeys>("/api/keys").summary("All API keys, without their secrets").scope(Scope::Admin), run).command(
-        Command::new("server keys")
-            .about("List the API keys")
-            .calls("GET /api/keys")
-            .column("ID", "id")
-            .column("NAME", "name")
-            .column("SCOPES", "scopes")
-            .column("APP", "app")
-            .column_as("EXPIRES", "expires_at_ms", fazt_sdk::command::Format::Time),
-    )
+    parts
+        .operation(
+            Operation::get::<ListKeys>("/api/keys")
+                .summary("All API keys, without their secrets")
+                .scope(Scope::Admin),
+            run,
+        )
+        .command(
+            Command::new("server keys")
+                .about("List the API keys")
+                .calls("GET /api/keys")
+                .column("ID", "id")
+                .column("NAME", "name")
+                .column("SCOPES", "scopes")
+                .column("APP", "app")
+                .column_as("EXPIRES", "expires_at_ms", fazt_sdk::command::Format::Time),
+        )
 }

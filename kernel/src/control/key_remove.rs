@@ -25,12 +25,18 @@ impl Operate for RemoveKey {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = RemoveKey(parts.node());
-    parts.operation(Operation::delete::<RemoveKey>("/api/keys/{id}").summary("Removes an API key; it is refused from then on"), run).command(
-        Command::new("server remove-key")
-            .about("Remove an API key; it is refused from then on")
-            .example("server remove-key 8kQ2mZ81")
-            .argument(Argument::required("id", "The key's id, from `fazt server keys`"))
-            .calls("DELETE /api/keys/{id}")
-            .says("removed the key {id}"),
-    )
+    parts
+        .operation(
+            Operation::delete::<RemoveKey>("/api/keys/{id}")
+                .summary("Removes an API key; it is refused from then on"),
+            run,
+        )
+        .command(
+            Command::new("server remove-key")
+                .about("Remove an API key; it is refused from then on")
+                .example("server remove-key 8kQ2mZ81")
+                .argument(Argument::required("id", "The key's id, from `fazt server keys`"))
+                .calls("DELETE /api/keys/{id}")
+                .says("removed the key {id}"),
+        )
 }

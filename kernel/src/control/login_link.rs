@@ -31,10 +31,16 @@ impl Operate for CreateLoginLink {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = CreateLoginLink(parts.node());
-    parts.operation(Operation::post::<CreateLoginLink>("/api/login-link").summary("Makes a link that signs the owner in once, within 15 minutes"), run).command(
-        Command::new("server login-link")
-            .about("Make a link that signs you in to the dashboard once")
-            .calls("POST /api/login-link")
-            .says("{url}\n(good once, for {good_for_min} minutes)"),
-    )
+    parts
+        .operation(
+            Operation::post::<CreateLoginLink>("/api/login-link")
+                .summary("Makes a link that signs the owner in once, within 15 minutes"),
+            run,
+        )
+        .command(
+            Command::new("server login-link")
+                .about("Make a link that signs you in to the dashboard once")
+                .calls("POST /api/login-link")
+                .says("{url}\n(good once, for {good_for_min} minutes)"),
+        )
 }

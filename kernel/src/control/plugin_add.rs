@@ -29,11 +29,16 @@ impl Handler for AddPlugin {
         check_may_load(call)?;
         let library = request.body().collect(LIBRARY_BYTES_MAX).await?;
         let manifest = self.0.core()?.registry.add_library(library.to_vec()).await?;
-        Response::json(&json!({ "data": { "name": manifest.name, "version": manifest.version, "about": manifest.about } }))
+        Response::json(
+            &json!({ "data": { "name": manifest.name, "version": manifest.version, "about": manifest.about } }),
+        )
     }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let handler = AddPlugin(parts.node());
-    parts.route(Route::admin(Method::Post, "/api/plugins").body_max(LIBRARY_BYTES_MAX as u64), handler)
+    parts.route(
+        Route::admin(Method::Post, "/api/plugins").body_max(LIBRARY_BYTES_MAX as u64),
+        handler,
+    )
 }

@@ -15,11 +15,16 @@ impl Handler for CheckPlugin {
         let library = request.body().collect(LIBRARY_BYTES_MAX).await?;
         let manifest = self.0.core()?.registry.check_library(&library)?;
         let requires: Vec<_> = manifest.requires.iter().map(ToString::to_string).collect();
-        Response::json(&json!({ "data": { "name": manifest.name, "version": manifest.version, "about": manifest.about, "requires": requires } }))
+        Response::json(
+            &json!({ "data": { "name": manifest.name, "version": manifest.version, "about": manifest.about, "requires": requires } }),
+        )
     }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let handler = CheckPlugin(parts.node());
-    parts.route(Route::admin(Method::Post, "/api/plugins/check").body_max(LIBRARY_BYTES_MAX as u64), handler)
+    parts.route(
+        Route::admin(Method::Post, "/api/plugins/check").body_max(LIBRARY_BYTES_MAX as u64),
+        handler,
+    )
 }

@@ -35,13 +35,20 @@ impl Operate for DisablePlugin {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = DisablePlugin(parts.node());
-    parts.operation(Operation::post::<DisablePlugin>("/api/plugins/{name}/disable").summary("Stops a plugin and keeps it stopped").error("REQUIRED_BY_OTHERS"), run).command(
-        Command::new("plugin disable")
-            .about("Stop a plugin and keep it stopped; its data stays")
-            .example("plugin disable template")
-            .argument(Argument::required("name", "The plugin"))
-            .argument(Argument::switch("cascade", "Also those that require it"))
-            .calls("POST /api/plugins/{name}/disable")
-            .says("{name} is disabled; stopped: {stopped}"),
-    )
+    parts
+        .operation(
+            Operation::post::<DisablePlugin>("/api/plugins/{name}/disable")
+                .summary("Stops a plugin and keeps it stopped")
+                .error("REQUIRED_BY_OTHERS"),
+            run,
+        )
+        .command(
+            Command::new("plugin disable")
+                .about("Stop a plugin and keep it stopped; its data stays")
+                .example("plugin disable template")
+                .argument(Argument::required("name", "The plugin"))
+                .argument(Argument::switch("cascade", "Also those that require it"))
+                .calls("POST /api/plugins/{name}/disable")
+                .says("{name} is disabled; stopped: {stopped}"),
+        )
 }

@@ -32,12 +32,19 @@ impl Operate for EnablePlugin {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = EnablePlugin(parts.node());
-    parts.operation(Operation::post::<EnablePlugin>("/api/plugins/{name}/enable").summary("Enables a plugin and starts it with all that it requires").error("REQUIREMENT_MISSING"), run).command(
-        Command::new("plugin enable")
-            .about("Enable a plugin and start it with all that it requires")
-            .example("plugin enable hosting")
-            .argument(Argument::required("name", "The plugin"))
-            .calls("POST /api/plugins/{name}/enable")
-            .says("{name} is enabled; started: {started}"),
-    )
+    parts
+        .operation(
+            Operation::post::<EnablePlugin>("/api/plugins/{name}/enable")
+                .summary("Enables a plugin and starts it with all that it requires")
+                .error("REQUIREMENT_MISSING"),
+            run,
+        )
+        .command(
+            Command::new("plugin enable")
+                .about("Enable a plugin and start it with all that it requires")
+                .example("plugin enable hosting")
+                .argument(Argument::required("name", "The plugin"))
+                .calls("POST /api/plugins/{name}/enable")
+                .says("{name} is enabled; started: {started}"),
+        )
 }

@@ -41,15 +41,20 @@ impl Operate for ListPlugins {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListPlugins(parts.node());
-    parts.operation(Operation::get::<ListPlugins>("/api/plugins").summary("All plugins, by name"), run).command(
-        Command::new("plugin list")
-            .about("List the plugins")
-            .calls("GET /api/plugins")
-            .column("NAME", "name")
-            .column("VERSION", "version")
-            .column("STATE", "state")
-            .column("ORIGIN", "origin")
-            .column("ENABLED", "enabled")
-            .column("ABOUT", "about"),
-    )
+    parts
+        .operation(
+            Operation::get::<ListPlugins>("/api/plugins").summary("All plugins, by name"),
+            run,
+        )
+        .command(
+            Command::new("plugin list")
+                .about("List the plugins")
+                .calls("GET /api/plugins")
+                .column("NAME", "name")
+                .column("VERSION", "version")
+                .column("STATE", "state")
+                .column("ORIGIN", "origin")
+                .column("ENABLED", "enabled")
+                .column("ABOUT", "about"),
+        )
 }

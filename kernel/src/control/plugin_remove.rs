@@ -25,12 +25,18 @@ impl Operate for RemovePlugin {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = RemovePlugin(parts.node());
-    parts.operation(Operation::delete::<RemovePlugin>("/api/plugins/{name}").summary("Takes a library out of the cartridge; its tables stay"), run).command(
-        Command::new("plugin remove")
-            .about("Take a library out of the cartridge; its data stays")
-            .example("plugin remove visits")
-            .argument(Argument::required("name", "The plugin"))
-            .calls("DELETE /api/plugins/{name}")
-            .says("removed the plugin {name}"),
-    )
+    parts
+        .operation(
+            Operation::delete::<RemovePlugin>("/api/plugins/{name}")
+                .summary("Takes a library out of the cartridge; its tables stay"),
+            run,
+        )
+        .command(
+            Command::new("plugin remove")
+                .about("Take a library out of the cartridge; its data stays")
+                .example("plugin remove visits")
+                .argument(Argument::required("name", "The plugin"))
+                .calls("DELETE /api/plugins/{name}")
+                .says("removed the plugin {name}"),
+        )
 }

@@ -30,11 +30,23 @@ impl Operate for ListRoutes {
             .lines()
             .map(|(surface, entry)| {
                 let (path, needs) = match &entry.target {
-                    Target::Route(route) if route.visibility == fazt_sdk::route::Visibility::Public => (route.pattern.clone(), "public".to_owned()),
+                    Target::Route(route)
+                        if route.visibility == fazt_sdk::route::Visibility::Public =>
+                    {
+                        (route.pattern.clone(), "public".to_owned())
+                    }
                     Target::Route(route) => (route.pattern.clone(), "signed in".to_owned()),
-                    Target::Operation(operation) => (operation.path.clone(), operation.scope.clone()),
+                    Target::Operation(operation) => {
+                        (operation.path.clone(), operation.scope.clone())
+                    }
                 };
-                RouteRow { surface: format!("{surface:?}").to_lowercase(), path, method: entry.method.map_or("any", Method::as_str), plugin: entry.plugin.name.to_string(), needs }
+                RouteRow {
+                    surface: format!("{surface:?}").to_lowercase(),
+                    path,
+                    method: entry.method.map_or("any", Method::as_str),
+                    plugin: entry.plugin.name.to_string(),
+                    needs,
+                }
             })
             .collect();
         rows.sort();
@@ -44,14 +56,20 @@ impl Operate for ListRoutes {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = ListRoutes(parts.node());
-    parts.operation(Operation::get::<ListRoutes>("/api/system/routes").summary("Where requests go, by surface and path"), run).command(
-        Command::new("server routes")
-            .about("Show where requests go")
-            .calls("GET /api/system/routes")
-            .column("SURFACE", "surface")
-            .column("METHOD", "method")
-            .column("PATH", "path")
-            .column("PLUGIN", "plugin")
-            .column("NEEDS", "needs"),
-    )
+    parts
+        .operation(
+            Operation::get::<ListRoutes>("/api/system/routes")
+                .summary("Where requests go, by surface and path"),
+            run,
+        )
+        .command(
+            Command::new("server routes")
+                .about("Show where requests go")
+                .calls("GET /api/system/routes")
+                .column("SURFACE", "surface")
+                .column("METHOD", "method")
+                .column("PATH", "path")
+                .column("PLUGIN", "plugin")
+                .column("NEEDS", "needs"),
+        )
 }

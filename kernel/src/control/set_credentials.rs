@@ -35,13 +35,26 @@ impl Operate for SetCredentials {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = SetCredentials(parts.node());
-    parts.operation(Operation::put::<SetCredentials>("/api/credentials").summary("Sets the owner's username and password, and ends all sessions").error("BAD_PASSWORD"), run).command(
-        Command::new("server set-credentials")
-            .about("Set the owner's username and password")
-            .example("server set-credentials --username me --password '…'")
-            .argument(Argument { required: true, ..Argument::option("username", "The owner's name") })
-            .argument(Argument { required: true, ..Argument::option("password", "At least 10 characters") })
-            .calls("PUT /api/credentials")
-            .says("{username} can sign in now; open sessions have ended"),
-    )
+    parts
+        .operation(
+            Operation::put::<SetCredentials>("/api/credentials")
+                .summary("Sets the owner's username and password, and ends all sessions")
+                .error("BAD_PASSWORD"),
+            run,
+        )
+        .command(
+            Command::new("server set-credentials")
+                .about("Set the owner's username and password")
+                .example("server set-credentials --username me --password '…'")
+                .argument(Argument {
+                    required: true,
+                    ..Argument::option("username", "The owner's name")
+                })
+                .argument(Argument {
+                    required: true,
+                    ..Argument::option("password", "At least 10 characters")
+                })
+                .calls("PUT /api/credentials")
+                .says("{username} can sign in now; open sessions have ended"),
+        )
 }

@@ -46,24 +46,35 @@ impl Operate for Status {
             apps: core.directory.now().apps.len(),
             requests: counters.requests.load(Ordering::Relaxed),
             panics: counters.panics.load(Ordering::Relaxed),
-            plugins_failed: core.registry.list().iter().filter(|entry| matches!(entry.state, State::Failed(_))).map(|entry| entry.manifest.name.clone()).collect(),
+            plugins_failed: core
+                .registry
+                .list()
+                .iter()
+                .filter(|entry| matches!(entry.state, State::Failed(_)))
+                .map(|entry| entry.manifest.name.clone())
+                .collect(),
         })
     }
 }
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = Status(parts.node());
-    parts.operation(Operation::get::<Status>("/api/system/info").summary("The node at this moment"), run).command(
-        Command::new("server status")
-            .about("Show whether and how the server runs")
-            .calls("GET /api/system/info")
-            .column("STATE", "state")
-            .column("VERSION", "version")
-            .column("PID", "pid")
-            .column("CARTRIDGE", "cartridge")
-            .column("DASHBOARD", "dashboard")
-            .column("APPS", "apps")
-            .column("REQUESTS", "requests")
-            .column("PANICS", "panics"),
-    )
+    parts
+        .operation(
+            Operation::get::<Status>("/api/system/info").summary("The node at this moment"),
+            run,
+        )
+        .command(
+            Command::new("server status")
+                .about("Show whether and how the server runs")
+                .calls("GET /api/system/info")
+                .column("STATE", "state")
+                .column("VERSION", "version")
+                .column("PID", "pid")
+                .column("CARTRIDGE", "cartridge")
+                .column("DASHBOARD", "dashboard")
+                .column("APPS", "apps")
+                .column("REQUESTS", "requests")
+                .column("PANICS", "panics"),
+        )
 }

@@ -23,12 +23,16 @@ const FORM_BYTES_MAX: usize = 8 * 1024;
 pub(crate) async fn answer(core: &Arc<Core>, call: Call, request: EdgeRequest) -> Result<Response> {
     let path = head::text(&request.raw.head, request.raw.head.path).to_owned();
     match (path.as_str(), request.method) {
-        ("/", Method::Get | Method::Head) if call.principal() == Principal::Anonymous => Ok(page::sign_in(core, "")),
+        ("/", Method::Get | Method::Head) if call.principal() == Principal::Anonymous => {
+            Ok(page::sign_in(core, ""))
+        }
         ("/", Method::Get | Method::Head) => page::overview(core),
         ("/login", Method::Get | Method::Head) => by_link(core, request).await,
         ("/login", Method::Post) => by_password(core, request).await,
         ("/logout", Method::Post) => sign_out(core, request).await,
-        ("/", _) | ("/login" | "/logout", _) => Err(Error::method_not_allowed("this page does not take that method")),
+        ("/", _) | ("/login" | "/logout", _) => {
+            Err(Error::method_not_allowed("this page does not take that method"))
+        }
         _ => Err(Error::not_found("there is no such page")),
     }
 }
@@ -53,10 +57,16 @@ async fn by_password(core: &Arc<Core>, request: EdgeRequest) -> Result<Response>
     let head = &request.raw.head;
     let origin = head::only_value(head, "origin").map(str::to_owned);
     let scheme = if head.secure == 1 { "https" } else { "http" };
-    let (host, port) = (head::text(head, head.host).to_owned(), head::text(head, head.port).to_owned());
-    let ours = if port.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") };
+    let (host, port) =
+        (head::text(head, head.host).to_owned(), head::text(head, head.port).to_owned());
+    let ours = if port.is_empty() {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    };
     if origin.is_some_and(|origin| origin != ours) {
-        return Err(Error::denied("this sign-in did not come from the sign-in page").with_code("CROSS_ORIGIN"));
+        return Err(Error::denied("this sign-in did not come from the sign-in page")
+            .with_code("CROSS_ORIGIN"));
     }
     let secure = head.secure == 1;
     let mut request = Request::from_raw(request.raw);
@@ -64,7 +74,14 @@ async fn by_password(core: &Arc<Core>, request: EdgeRequest) -> Result<Response>
     let field = |name: &str| form_field(&form, name);
     let token = match field("token") {
         Some(token) => core.access.use_login_link(&token).await,
-        None => core.access.sign_in(&field("username").unwrap_or_default(), &field("password").unwrap_or_default()).await,
+        None => {
+            core.access
+                .sign_in(
+                    &field("username").unwrap_or_default(),
+                    &field("password").unwrap_or_default(),
+                )
+                .await
+        }
     };
     match token {
         Ok(token) => Ok(Response::new(303)
@@ -78,11 +95,15 @@ async fn by_password(core: &Arc<Core>, request: EdgeRequest) -> Result<Response>
 async fn sign_out(core: &Arc<Core>, request: EdgeRequest) -> Result<Response> {
     let head = &request.raw.head;
     let (secure, port) = (head.secure == 1, head::text(head, head.port).to_owned());
-    let token = cookie::value(head::values(head, "cookie"), &cookie::name(secure, &port))?.map(str::to_owned);
+    let token = cookie::value(head::values(head, "cookie"), &cookie::name(secure, &port))?
+        .map(str::to_owned);
     if let Some(token) = token {
         core.access.sign_out(&token).await?;
     }
-    Ok(Response::new(303).header("location", "/").header("set-cookie", cookie::set(secure, &port, "", 0)).header("cache-control", "no-store"))
+    Ok(Response::new(303)
+        .header("location", "/")
+        .header("set-cookie", cookie::set(secure, &port, "", 0))
+        .header("cache-control", "no-store"))
 }
 
 /// A field of an urlencoded form.
@@ -102,7 +123,10 @@ fn percent_decode(text: &str) -> String {
         match first {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let value = rest.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                let value = rest
+                    .get(..2)
+                    .and_then(|hex| std::str::from_utf8(hex).ok())
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok());
                 if let Some(value) = value {
                     bytes.push(value);
                     at = &rest[2..];

@@ -65,7 +65,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for position in 0..4 {
             if position <= chunk.len() {
                 text.push(char::from(ALPHABET[(word >> (18 - 6 * position) & 63) as usize]));
@@ -79,7 +80,11 @@ fn base64(bytes: &[u8]) -> String {
 
 /// The sign-in page, with what went wrong before.
 pub(super) fn sign_in(core: &Core, problem: &str) -> Response {
-    let problem = if problem.is_empty() { String::new() } else { format!("<p class=\"bad\" role=\"alert\">{}</p>", escape(problem)) };
+    let problem = if problem.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"bad\" role=\"alert\">{}</p>", escape(problem))
+    };
     let form = if core.access.has_owner() {
         "<form method=\"post\" action=\"/login\"><label for=\"username\">Username</label><input id=\"username\" name=\"username\" autocomplete=\"username\" required>\
          <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\
@@ -88,7 +93,10 @@ pub(super) fn sign_in(core: &Core, problem: &str) -> Response {
         "<p>This node has no password yet. On the machine that runs it:</p><p><code>fazt server login-link</code> prints a link that signs you in once.</p>\
          <p><code>fazt server set-credentials</code> sets a username and a password.</p>"
     };
-    page("Sign in to fazt", &format!("<main class=\"narrow\"><h1>Sign in to fazt</h1>{problem}{form}</main>"))
+    page(
+        "Sign in to fazt",
+        &format!("<main class=\"narrow\"><h1>Sign in to fazt</h1>{problem}{form}</main>"),
+    )
 }
 
 /// The page that a one-time link opens.
@@ -102,33 +110,60 @@ pub(super) fn link(core: &Core) -> Response {
 
 /// What runs here.
 pub(super) fn overview(core: &Core) -> Result<Response> {
-    let failed = |error: std::fmt::Error| Error::internal(format!("the page could not be written: {error}"));
+    let failed =
+        |error: std::fmt::Error| Error::internal(format!("the page could not be written: {error}"));
     let directory = core.directory.now();
-    let mut apps: Vec<_> = directory.apps.values().map(|app| core.app_record(&directory, app)).collect();
+    let mut apps: Vec<_> =
+        directory.apps.values().map(|app| core.app_record(&directory, app)).collect();
     apps.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut body = String::from("<header><h1>fazt</h1><form method=\"post\" action=\"/logout\"><button>Sign out</button></form></header>");
-    write!(body, "<p class=\"note\">Version {} · {} requests answered · {} panics caught</p><h2>Apps</h2>",
+    let mut body = String::from(
+        "<header><h1>fazt</h1><form method=\"post\" action=\"/logout\"><button>Sign out</button></form></header>",
+    );
+    write!(
+        body,
+        "<p class=\"note\">Version {} · {} requests answered · {} panics caught</p><h2>Apps</h2>",
         env!("CARGO_PKG_VERSION"),
         core.telemetry.counters.requests.load(Ordering::Relaxed),
         core.telemetry.counters.panics.load(Ordering::Relaxed),
-    ).map_err(failed)?;
+    )
+    .map_err(failed)?;
     if apps.is_empty() {
         body.push_str("<p>No apps yet. From a directory with an <code>index.html</code>: <code>fazt app deploy . --name hello</code></p>");
     } else {
         body.push_str("<table><tr><th>Name<th>Address<th>Id</tr>");
         for app in &apps {
-            let links: Vec<_> = app.urls.iter().map(|url| format!("<a href=\"{0}\">{0}</a>", escape(url))).collect();
-            write!(body, "<tr><td>{}<td>{}<td><code>{}</code></tr>", escape(&app.name), links.join("<br>"), app.id).map_err(failed)?;
+            let links: Vec<_> = app
+                .urls
+                .iter()
+                .map(|url| format!("<a href=\"{0}\">{0}</a>", escape(url)))
+                .collect();
+            write!(
+                body,
+                "<tr><td>{}<td>{}<td><code>{}</code></tr>",
+                escape(&app.name),
+                links.join("<br>"),
+                app.id
+            )
+            .map_err(failed)?;
         }
         body.push_str("</table>");
     }
     body.push_str("<h2>Plugins</h2><table><tr><th>Name<th>Version<th>State<th>About</tr>");
     for entry in core.registry.list() {
         let state = match &entry.state {
-            State::Failed(error) => format!("<span class=\"bad\">failed: {}</span>", escape(error.message())),
+            State::Failed(error) => {
+                format!("<span class=\"bad\">failed: {}</span>", escape(error.message()))
+            }
             state @ (State::Running(_) | State::Stopped) => state.name().to_owned(),
         };
-        write!(body, "<tr><td>{}<td>{}<td>{state}<td>{}</tr>", escape(&entry.manifest.name), escape(&entry.manifest.version), escape(&entry.manifest.about)).map_err(failed)?;
+        write!(
+            body,
+            "<tr><td>{}<td>{}<td>{state}<td>{}</tr>",
+            escape(&entry.manifest.name),
+            escape(&entry.manifest.version),
+            escape(&entry.manifest.about)
+        )
+        .map_err(failed)?;
     }
     body.push_str("</table>");
     Ok(page("fazt", &body))
@@ -140,7 +175,15 @@ mod tests {
 
     #[test]
     fn base64_follows_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }

@@ -34,7 +34,7 @@ impl Apps for AppsService {
             .filter(|app| call.check_app(app.id).is_ok())
             .map(|app| core.app_record(&directory, app))
             .collect();
-        apps.sort_by(|one, other| (one.created_at_ms, one.id).cmp(&(other.created_at_ms, other.id)));
+        apps.sort_by_key(|app| (app.created_at_ms, app.id));
         Ok(apps)
     }
 
@@ -44,10 +44,13 @@ impl Apps for AppsService {
         let app = match existing {
             Some(app) => app,
             None if call.limited_to().is_some() => {
-                return Err(Error::denied(format!("this key is for one app only and cannot create {name}")));
+                return Err(Error::denied(format!(
+                    "this key is for one app only and cannot create {name}"
+                )));
             }
             None => {
-                let id = AppId::from_random(&core.random(64)?).ok_or_else(|| Error::internal("the system gave no random bytes"))?;
+                let id = AppId::from_random(&core.random(64)?)
+                    .ok_or_else(|| Error::internal("the system gave no random bytes"))?;
                 core.directory.ensure(name, id).await?
             }
         };

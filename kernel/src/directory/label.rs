@@ -21,7 +21,10 @@ pub(crate) fn check(name: &str) -> Result<()> {
         return Err(Error::invalid(format!("`{name}` cannot be a name: use up to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")).with_code("BAD_NAME"));
     }
     if OF_THE_NODE.contains(&name) {
-        return Err(Error::invalid(format!("the node keeps the name {name} for itself; choose another one")).with_code("RESERVED_NAME"));
+        return Err(Error::invalid(format!(
+            "the node keeps the name {name} for itself; choose another one"
+        ))
+        .with_code("RESERVED_NAME"));
     }
     Ok(())
 }
@@ -36,7 +39,9 @@ mod tests {
             assert!(check(good).is_ok(), "{good}");
         }
         let long = "a".repeat(64);
-        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ä", "xn--abc", "admin", "root", " a", "a/", &long] {
+        for bad in
+            ["", "-a", "a-", "A", "a.b", "a_b", "ä", "xn--abc", "admin", "root", " a", "a/", &long]
+        {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

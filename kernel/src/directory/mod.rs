@@ -65,8 +65,11 @@ impl Snapshot {
 
     /// The aliases of `app`, the oldest first.
     pub(crate) fn aliases_of(&self, app: AppId) -> Vec<&Alias> {
-        let mut found: Vec<_> = self.aliases.values().filter(|alias| alias.target == Target::App(app)).collect();
-        found.sort_by(|one, other| (one.created_at_ms, &one.name).cmp(&(other.created_at_ms, &other.name)));
+        let mut found: Vec<_> =
+            self.aliases.values().filter(|alias| alias.target == Target::App(app)).collect();
+        found.sort_by(|one, other| {
+            (one.created_at_ms, &one.name).cmp(&(other.created_at_ms, &other.name))
+        });
         found
     }
 }
@@ -87,7 +90,11 @@ impl Directory {
     /// What the cartridge says.
     pub(crate) async fn load(cartridge: &Cartridge) -> Result<Self> {
         let snapshot = cartridge.scan_value(&Owner::kernel(), store::snapshot).await?;
-        Ok(Self { cartridge: cartridge.clone(), snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), changing: Arc::default() })
+        Ok(Self {
+            cartridge: cartridge.clone(),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            changing: Arc::default(),
+        })
     }
 
     /// The directory now.
@@ -96,7 +103,10 @@ impl Directory {
     }
 
     /// Swaps the snapshot for a changed copy. Runs on the writer's thread, after the sync.
-    fn changer(&self, change: impl FnOnce(&mut Snapshot) + Send + 'static) -> Box<dyn FnOnce() + Send> {
+    fn changer(
+        &self,
+        change: impl FnOnce(&mut Snapshot) + Send + 'static,
+    ) -> Box<dyn FnOnce() + Send> {
         let (snapshot, changing) = (Arc::clone(&self.snapshot), Arc::clone(&self.changing));
         Box::new(move || {
             let guard = changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,14 +157,21 @@ impl Directory {
         let (this, name) = (Arc::clone(self), name.to_owned());
         let added = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
             if store::alias_target(tx, &name)?.is_some() {
-                return Ok(Err(Error::conflict(format!("the alias {name} is taken; see `fazt alias list`")).with_code("ALIAS_TAKEN")));
+                return Ok(Err(Error::conflict(format!(
+                    "the alias {name} is taken; see `fazt alias list`"
+                ))
+                .with_code("ALIAS_TAKEN")));
             }
             if let Target::App(id) = target
                 && store::app(tx, id)?.is_none()
             {
                 return Ok(Err(Error::not_found(format!("there is no app {id}"))));
             }
-            let alias = Alias { name: name.clone(), target: target.clone(), created_at_ms: u64::try_from(tx.now_ms()).unwrap_or(0) };
+            let alias = Alias {
+                name: name.clone(),
+                target: target.clone(),
+                created_at_ms: u64::try_from(tx.now_ms()).unwrap_or(0),
+            };
             store::insert_alias(tx, &alias)?;
             let inserted = alias.clone();
             tx.on_commit(this.changer(move |snapshot| {
@@ -173,7 +190,9 @@ impl Directory {
         let (this, name) = (Arc::clone(self), name.to_owned());
         let removed = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
             if !store::delete_alias(tx, &name)? {
-                return Ok(Err(Error::not_found(format!("there is no alias {name}; see `fazt alias list`"))));
+                return Ok(Err(Error::not_found(format!(
+                    "there is no alias {name}; see `fazt alias list`"
+                ))));
             }
             let name = name.clone();
             tx.on_commit(this.changer(move |snapshot| {
@@ -195,7 +214,10 @@ impl Directory {
                 return Ok(Err(Error::not_found(format!("there is no app {id}"))));
             }
             let event = fazt_sdk::event::AppRemoved { app: id };
-            tx.emit(<fazt_sdk::event::AppRemoved as fazt_sdk::Event>::NAME, &fazt_sdk::wire::to_vec(&event))?;
+            tx.emit(
+                <fazt_sdk::event::AppRemoved as fazt_sdk::Event>::NAME,
+                &fazt_sdk::wire::to_vec(&event),
+            )?;
             tx.on_commit(this.changer(move |snapshot| {
                 snapshot.apps.remove(&id);
                 snapshot.aliases.retain(|_, alias| alias.target != Target::App(id));

@@ -10,11 +10,19 @@ use crate::cartridge::{Reader, Row, SqlError, TxError, Value, WriteTx};
 
 fn app_of(row: &Row<'_>) -> Result<App, TxError> {
     let id = row.text(0)?;
-    Ok(App { id: app_id(id)?, name: row.text(1)?.to_owned(), created_at_ms: unsigned(row.integer(2)?) })
+    Ok(App {
+        id: app_id(id)?,
+        name: row.text(1)?.to_owned(),
+        created_at_ms: unsigned(row.integer(2)?),
+    })
 }
 
 fn alias_of(row: &Row<'_>) -> Result<Alias, TxError> {
-    Ok(Alias { name: row.text(0)?.to_owned(), target: target_of(row, 1)?, created_at_ms: unsigned(row.integer(4)?) })
+    Ok(Alias {
+        name: row.text(0)?.to_owned(),
+        target: target_of(row, 1)?,
+        created_at_ms: unsigned(row.integer(4)?),
+    })
 }
 
 /// Columns kind, app and target, from `first` on.
@@ -23,12 +31,16 @@ fn target_of(row: &Row<'_>, first: usize) -> Result<Target, TxError> {
         "app" => Ok(Target::App(app_id(row.text(first + 1)?)?)),
         "redirect" => Ok(Target::Redirect(Arc::from(row.text(first + 2)?))),
         "reserved" => Ok(Target::Reserved),
-        other => Err(TxError::Aborted(format!("the table alias holds the kind `{other}`, which this version does not know"))),
+        other => Err(TxError::Aborted(format!(
+            "the table alias holds the kind `{other}`, which this version does not know"
+        ))),
     }
 }
 
 fn app_id(text: &str) -> Result<AppId, TxError> {
-    text.parse().map_err(|_| TxError::Aborted(format!("the directory holds `{text}` where an app id should be")))
+    text.parse().map_err(|_| {
+        TxError::Aborted(format!("the directory holds `{text}` where an app id should be"))
+    })
 }
 
 fn unsigned(number: i64) -> u64 {
@@ -57,8 +69,12 @@ fn collect<T>(
 
 /// The whole directory.
 pub(super) fn snapshot(reader: &Reader<'_>) -> Result<Snapshot, TxError> {
-    let apps = collect(|each| reader.query("SELECT id, name, created_at FROM app", &[], each), app_of)?;
-    let aliases = collect(|each| reader.query("SELECT name, kind, app, target, created_at FROM alias", &[], each), alias_of)?;
+    let apps =
+        collect(|each| reader.query("SELECT id, name, created_at FROM app", &[], each), app_of)?;
+    let aliases = collect(
+        |each| reader.query("SELECT name, kind, app, target, created_at FROM alias", &[], each),
+        alias_of,
+    )?;
     Ok(Snapshot {
         apps: apps.into_iter().map(|app| (app.id, app)).collect(),
         aliases: aliases.into_iter().map(|alias| (alias.name.clone(), alias)).collect(),
@@ -68,7 +84,13 @@ pub(super) fn snapshot(reader: &Reader<'_>) -> Result<Snapshot, TxError> {
 /// What alias `name` leads to.
 pub(super) fn alias_target(tx: &WriteTx<'_>, name: &str) -> Result<Option<Target>, TxError> {
     let found = collect(
-        |each| tx.query("SELECT kind, app, target FROM alias WHERE name = ?1", &[Value::Text(name)], each),
+        |each| {
+            tx.query(
+                "SELECT kind, app, target FROM alias WHERE name = ?1",
+                &[Value::Text(name)],
+                each,
+            )
+        },
         |row| target_of(row, 0),
     )?;
     Ok(found.into_iter().next())
@@ -77,7 +99,16 @@ pub(super) fn alias_target(tx: &WriteTx<'_>, name: &str) -> Result<Option<Target
 /// One app.
 pub(super) fn app(tx: &WriteTx<'_>, id: AppId) -> Result<Option<App>, TxError> {
     let id = id.to_string();
-    let found = collect(|each| tx.query("SELECT id, name, created_at FROM app WHERE id = ?1", &[Value::Text(&id)], each), app_of)?;
+    let found = collect(
+        |each| {
+            tx.query(
+                "SELECT id, name, created_at FROM app WHERE id = ?1",
+                &[Value::Text(&id)],
+                each,
+            )
+        },
+        app_of,
+    )?;
     Ok(found.into_iter().next())
 }
 

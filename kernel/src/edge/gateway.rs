@@ -85,3 +85,18 @@ impl BodyLimit {
         self.0.as_ref().map_or(Some(0), |body| body.announced())
     }
 }
+
+impl EdgeRequest {
+    /// A request that did not come over a socket: from inside this process, with no body limit.
+    pub(crate) fn internal(method: Method, request_id: RequestId, raw: RawRequest) -> Self {
+        Self {
+            method,
+            request_id,
+            raw,
+            local: true,
+            expects_socket: false,
+            peer_uid: None,
+            body_limit: BodyLimit(None),
+        }
+    }
+}

@@ -40,8 +40,9 @@ mod socket;
 mod sweeper;
 mod transport;
 
+pub use failure::{Shape, method_not_allowed, response as failure_response};
 pub use gateway::{BlobSource, BodyLimit, EdgeRequest, Gateway};
-pub use limits::Limits;
+pub use limits::{Limits, Unit};
 pub use listener::Listener;
 pub use prepared::PreparedHead;
 pub use server::{Drained, Edge, Figures, Options};

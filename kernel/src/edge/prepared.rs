@@ -41,6 +41,17 @@ impl PreparedHead {
         Ok(RawPrepared::new(Arc::new(Self { headers })))
     }
 
+    /// The fields of a head that this process made; none of a foreign one. For callers inside this
+    /// process.
+    pub(crate) fn fields(handle: &RawPrepared) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self::behind(handle)
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect()
+    }
+
     /// The head behind a handle; nothing when it is not one of ours.
     #[expect(unsafe_code, reason = "the one place where a handle becomes our own record again")]
     pub(super) fn behind(handle: &RawPrepared) -> Option<&HeaderMap> {

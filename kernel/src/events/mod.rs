@@ -4,8 +4,8 @@
 //! listener delays nobody. A follower reads the cartridge's event log from its own cursor.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use abi_stable::std_types::{RResult, RVec};
@@ -59,7 +59,13 @@ pub(crate) struct Subscriber {
 impl Events {
     pub(crate) fn new(cartridge: Cartridge, telemetry: Arc<Telemetry>) -> Self {
         drop(Listeners::new());
-        Self { cartridge, telemetry, listeners: ArcSwap::default(), changing: Mutex::default(), request_listeners: AtomicUsize::new(0) }
+        Self {
+            cartridge,
+            telemetry,
+            listeners: ArcSwap::default(),
+            changing: Mutex::default(),
+            request_listeners: AtomicUsize::new(0),
+        }
     }
 
     /// Whether anybody listens to finished requests.
@@ -115,7 +121,9 @@ impl Events {
                 Ok(())
             }
         })?;
-        self.change(|listeners| listeners.entry(event.to_owned()).or_default().push(Listener { plugin, queue }));
+        self.change(|listeners| {
+            listeners.entry(event.to_owned()).or_default().push(Listener { plugin, queue });
+        });
         Ok(())
     }
 
@@ -123,11 +131,19 @@ impl Events {
     ///
     /// # Errors
     /// As [`Tasks::spawn`]; what the cartridge says.
-    pub(crate) async fn follow(&self, event: &str, owner: &Owner, subscriber: Subscriber, tasks: &Tasks) -> Result<()> {
+    pub(crate) async fn follow(
+        &self,
+        event: &str,
+        owner: &Owner,
+        subscriber: Subscriber,
+        tasks: &Tasks,
+    ) -> Result<()> {
         let name = format!("{}/{event}", subscriber.plugin);
         let subscribe = name.clone();
         self.cartridge
-            .write_value(owner, None, move |tx| Ok(tx.subscribe(&subscribe, crate::cartridge::From::Now)?))
+            .write_value(owner, None, move |tx| {
+                Ok(tx.subscribe(&subscribe, crate::cartridge::From::Next)?)
+            })
             .await
             .map_err(Error::from)?;
         let (cartridge, owner, event) = (self.cartridge.clone(), owner.clone(), event.to_owned());

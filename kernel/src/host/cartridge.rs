@@ -13,7 +13,10 @@ use fazt_abi::value::Value;
 use fazt_sdk::{Error, Result};
 
 use super::to_raw;
-use crate::cartridge::{self, AppKey, BlobHash, Cartridge, CartridgeError, EachRow, Owner, Reader, Row, SqlError, TxError, WriteTx};
+use crate::cartridge::{
+    self, AppKey, BlobHash, Cartridge, CartridgeError, EachRow, Owner, Reader, Row, SqlError,
+    TxError, WriteTx,
+};
 
 /// Keeps the error that a closure of a plugin gave up with, while the cartridge carries a text.
 type Reason = Arc<Mutex<Option<RawError>>>;
@@ -32,21 +35,28 @@ fn give_up(reason: &Reason, error: RawError) -> TxError {
     TxError::Aborted(text)
 }
 
-pub(super) fn read(cartridge: &Cartridge, owner: &Owner, mut visit: ReaderVisitor<'_>) -> Result<()> {
+pub(super) fn read(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    mut visit: ReaderVisitor<'_>,
+) -> Result<()> {
     let reason = Reason::default();
-    let result = cartridge.read(owner, &mut |reader| {
-        match visit.call(RawReader::new(&Reading(reader))) {
+    let result =
+        cartridge.read(owner, &mut |reader| match visit.call(RawReader::new(&Reading(reader))) {
             RResult::ROk(()) => Ok(()),
             RResult::RErr(error) => Err(give_up(&reason, error)),
-        }
-    });
+        });
     match outcome(result, &reason) {
         RResult::ROk(()) => Ok(()),
         RResult::RErr(error) => Err(error.into()),
     }
 }
 
-pub(super) fn scan(cartridge: &Cartridge, owner: &Owner, job: RawScan) -> FfiFuture<RResult<(), RawError>> {
+pub(super) fn scan(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    job: RawScan,
+) -> FfiFuture<RResult<(), RawError>> {
     let reason = Reason::default();
     let inner = Arc::clone(&reason);
     let pending = cartridge.scan(
@@ -59,7 +69,12 @@ pub(super) fn scan(cartridge: &Cartridge, owner: &Owner, job: RawScan) -> FfiFut
     guarded(async move { outcome(pending.await, &reason) })
 }
 
-pub(super) fn write(cartridge: &Cartridge, owner: &Owner, app: Option<AppKey>, job: RawWrite) -> FfiFuture<RResult<(), RawError>> {
+pub(super) fn write(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    app: Option<AppKey>,
+    job: RawWrite,
+) -> FfiFuture<RResult<(), RawError>> {
     let reason = Reason::default();
     let inner = Arc::clone(&reason);
     let pending = cartridge.write(
@@ -118,7 +133,10 @@ fn parameters<'a>(raw: &'a RSlice<'_, Value<'a>>) -> Vec<cartridge::Value<'a>> {
 }
 
 /// Runs a query and lends its rows; the first error of the visitor ends it and is the result.
-fn lend(run: impl FnOnce(EachRow<'_>) -> Result<(), SqlError>, mut visit: RowVisitor<'_>) -> RResult<(), RawError> {
+fn lend(
+    run: impl FnOnce(EachRow<'_>) -> Result<(), SqlError>,
+    mut visit: RowVisitor<'_>,
+) -> RResult<(), RawError> {
     let mut failure = None;
     let result = run(&mut |row| match visit.call(RawRow::new(&Lent(row))) {
         RResult::ROk(Visit::Continue) => ControlFlow::Continue(()),
@@ -137,18 +155,33 @@ fn lend(run: impl FnOnce(EachRow<'_>) -> Result<(), SqlError>, mut visit: RowVis
 struct Reading<'s, 'c>(&'c Reader<'s>);
 
 impl Read for Reading<'_, '_> {
-    fn query(&self, sql: RStr<'_>, raw: RSlice<'_, Value<'_>>, visit: RowVisitor<'_>) -> RResult<(), RawError> {
+    fn query(
+        &self,
+        sql: RStr<'_>,
+        raw: RSlice<'_, Value<'_>>,
+        visit: RowVisitor<'_>,
+    ) -> RResult<(), RawError> {
         lend(|each| self.0.query(&sql, &parameters(&raw), each), visit)
     }
 
-    fn blob(&self, hash: &[u8; 32], offset: u64, len: u64, mut visit: RowVisitor<'_>) -> RResult<(), RawError> {
+    fn blob(
+        &self,
+        hash: &[u8; 32],
+        offset: u64,
+        len: u64,
+        mut visit: RowVisitor<'_>,
+    ) -> RResult<(), RawError> {
         let found = || -> Result<Vec<u8>> {
-            let info = self.0.blob(BlobHash(*hash))?.ok_or_else(|| Error::not_found("the cartridge has no such blob"))?;
+            let info = self
+                .0
+                .blob(BlobHash(*hash))?
+                .ok_or_else(|| Error::not_found("the cartridge has no such blob"))?;
             let end = offset.saturating_add(len).min(info.size);
             let mut content = vec![0; usize::try_from(end.saturating_sub(offset)).unwrap_or(0)];
             let mut filled = 0;
             while filled < content.len() {
-                let got = self.0.read_blob_at(&info, offset + filled as u64, &mut content[filled..])?;
+                let got =
+                    self.0.read_blob_at(&info, offset + filled as u64, &mut content[filled..])?;
                 if got == 0 {
                     return Err(Error::not_found("the blob ends before its size"));
                 }
@@ -166,7 +199,12 @@ impl Read for Reading<'_, '_> {
 struct Writing<'w, 'c>(&'c WriteTx<'w>);
 
 impl Transact for Writing<'_, '_> {
-    fn query(&self, sql: RStr<'_>, raw: RSlice<'_, Value<'_>>, visit: RowVisitor<'_>) -> RResult<(), RawError> {
+    fn query(
+        &self,
+        sql: RStr<'_>,
+        raw: RSlice<'_, Value<'_>>,
+        visit: RowVisitor<'_>,
+    ) -> RResult<(), RawError> {
         lend(|each| self.0.query(&sql, &parameters(&raw), each), visit)
     }
 

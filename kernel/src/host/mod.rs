@@ -53,7 +53,10 @@ fn ready<T: Send + 'static>(result: Result<T>) -> Answer<T> {
 impl PluginHost {
     fn core(&self) -> Result<Arc<Core>> {
         if !self.alive.load(std::sync::atomic::Ordering::Acquire) {
-            return Err(Error::unavailable(format!("the plugin {} was stopped; its work after that is refused", self.manifest.name)));
+            return Err(Error::unavailable(format!(
+                "the plugin {} was stopped; its work after that is refused",
+                self.manifest.name
+            )));
         }
         self.core.upgrade().ok_or_else(|| Error::unavailable("the node is stopping"))
     }
@@ -67,7 +70,10 @@ impl PluginHost {
         if named {
             return Ok(());
         }
-        Err(Error::invalid(format!("the plugin {} looks up {name}/{major} but does not name it; add `.requires` or `.uses` to its manifest", manifest.name)))
+        Err(Error::invalid(format!(
+            "the plugin {} looks up {name}/{major} but does not name it; add `.requires` or `.uses` to its manifest",
+            manifest.name
+        )))
     }
 }
 
@@ -132,15 +138,34 @@ impl Host for PluginHost {
 
     fn setting(self: &Arc<Self>, name: RStr<'_>) -> RResult<RString, RawError> {
         let full = format!("{}.{}", self.manifest.name, name.as_str());
-        to_raw(self.core().and_then(|core| core.config.get(&full)).map(|value| RString::from(value.to_string())))
+        to_raw(
+            self.core()
+                .and_then(|core| core.config.get(&full))
+                .map(|value| RString::from(value.to_string())),
+        )
     }
 
-    fn service(self: &Arc<Self>, name: RStr<'_>, major: u32, methods: RSlice<'_, u64>) -> RResult<RawService, RawError> {
-        to_raw(self.may_call(&name, major).and_then(|()| self.core()?.services.handle(&name, major, &methods)))
+    fn service(
+        self: &Arc<Self>,
+        name: RStr<'_>,
+        major: u32,
+        methods: RSlice<'_, u64>,
+    ) -> RResult<RawService, RawError> {
+        to_raw(
+            self.may_call(&name, major)
+                .and_then(|()| self.core()?.services.handle(&name, major, &methods)),
+        )
     }
 
-    fn contributions(self: &Arc<Self>, name: RStr<'_>, major: u32, methods: RSlice<'_, u64>) -> RResult<RVec<RawService>, RawError> {
-        let all = self.may_call(&name, major).and_then(|()| self.core()?.services.contributions(&name, major, &methods));
+    fn contributions(
+        self: &Arc<Self>,
+        name: RStr<'_>,
+        major: u32,
+        methods: RSlice<'_, u64>,
+    ) -> RResult<RVec<RawService>, RawError> {
+        let all = self
+            .may_call(&name, major)
+            .and_then(|()| self.core()?.services.contributions(&name, major, &methods));
         to_raw(all.map(RVec::from))
     }
 
@@ -151,7 +176,9 @@ impl Host for PluginHost {
 
     fn every(self: &Arc<Self>, name: RStr<'_>, ns: u64, task: RawTask) -> RResult<(), RawError> {
         let interval = Duration::from_nanos(ns);
-        to_raw(self.core().and_then(|_| self.tasks.every(&name, interval, move || run(task.clone()))))
+        to_raw(
+            self.core().and_then(|_| self.tasks.every(&name, interval, move || run(task.clone()))),
+        )
     }
 
     fn publish(self: &Arc<Self>, name: RStr<'_>, payload: RawBytes) {
@@ -165,16 +192,26 @@ impl Host for PluginHost {
     }
 
     fn prepare(self: &Arc<Self>, fields: RSlice<'_, u8>) -> RResult<RawPrepared, RawError> {
-        to_raw(PreparedHead::from_fields(&fields).map(PreparedHead::into_raw))
+        to_raw(PreparedHead::from_fields(&fields))
     }
 
-    fn seal(self: &Arc<Self>, label: RStr<'_>, plain: RSlice<'_, u8>) -> RResult<RVec<u8>, RawError> {
-        let sealed = self.core().and_then(|core| core.secrets.seal(&self.manifest.name, &label, &plain));
+    fn seal(
+        self: &Arc<Self>,
+        label: RStr<'_>,
+        plain: RSlice<'_, u8>,
+    ) -> RResult<RVec<u8>, RawError> {
+        let sealed =
+            self.core().and_then(|core| core.secrets.seal(&self.manifest.name, &label, &plain));
         to_raw(sealed.map(RVec::from))
     }
 
-    fn open(self: &Arc<Self>, label: RStr<'_>, sealed: RSlice<'_, u8>) -> RResult<RVec<u8>, RawError> {
-        let opened = self.core().and_then(|core| core.secrets.open(&self.manifest.name, &label, &sealed));
+    fn open(
+        self: &Arc<Self>,
+        label: RStr<'_>,
+        sealed: RSlice<'_, u8>,
+    ) -> RResult<RVec<u8>, RawError> {
+        let opened =
+            self.core().and_then(|core| core.secrets.open(&self.manifest.name, &label, &sealed));
         to_raw(opened.map(RVec::from))
     }
 }

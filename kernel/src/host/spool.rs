@@ -25,8 +25,16 @@ struct ScratchFile {
 const READ_BYTES_MAX: u32 = 1024 * 1024;
 
 pub(super) fn create(cartridge: &Path) -> Result<RawSpool> {
-    let directory = cartridge.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = unnamed(directory).map_err(|error| Error::internal(format!("a scratch file in {} cannot be made: {error}", directory.display())))?;
+    let directory = cartridge
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let file = unnamed(directory).map_err(|error| {
+        Error::internal(format!(
+            "a scratch file in {} cannot be made: {error}",
+            directory.display()
+        ))
+    })?;
     Ok(RawSpool::new(Arc::new(ScratchFile { file, size: AtomicU64::new(0) })))
 }
 

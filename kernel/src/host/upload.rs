@@ -17,9 +17,16 @@ use crate::cartridge::{AppKey, BlobUpload, Cartridge, HashedContent, Owner};
 /// The most that one batch of contents may hold together.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-pub(super) fn put_blobs(cartridge: &Cartridge, owner: &Owner, app: Option<AppKey>, contents: Vec<Bytes>) -> FfiFuture<RResult<RVec<u8>, RawError>> {
+pub(super) fn put_blobs(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    app: Option<AppKey>,
+    contents: Vec<Bytes>,
+) -> FfiFuture<RResult<RVec<u8>, RawError>> {
     if contents.iter().map(Bytes::len).sum::<usize>() > BATCH_BYTES_MAX {
-        return ready(Err(Error::too_large(format!("a batch of contents holds more than {BATCH_BYTES_MAX} bytes; upload large ones by themselves"))));
+        return ready(Err(Error::too_large(format!(
+            "a batch of contents holds more than {BATCH_BYTES_MAX} bytes; upload large ones by themselves"
+        ))));
     }
     let contents: Vec<HashedContent> = contents.into_iter().map(HashedContent::new).collect();
     let hashes: Vec<u8> = contents.iter().flat_map(|content| content.hash().0).collect();
@@ -47,7 +54,11 @@ struct Arriving(Mutex<Option<BlobUpload>>);
 impl Arriving {
     fn take(&self) -> Result<BlobUpload> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| Error::conflict("the upload is over: a part of it failed, was abandoned, or it was finished"))
+        taken.ok_or_else(|| {
+            Error::conflict(
+                "the upload is over: a part of it failed, was abandoned, or it was finished",
+            )
+        })
     }
 }
 

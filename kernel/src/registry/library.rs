@@ -62,7 +62,8 @@ pub(crate) fn manifest(root: PluginRootRef) -> Result<Manifest> {
             return Err(refused(&format!("it does not describe itself: {}", error.message)));
         }
     };
-    let manifest = serde_json::from_str(&json).map_err(|error| refused(&format!("its manifest cannot be read: {error}")))?;
+    let manifest = serde_json::from_str(&json)
+        .map_err(|error| refused(&format!("its manifest cannot be read: {error}")))?;
     super::wiring::check_manifest(&manifest)?;
     Ok(manifest)
 }
@@ -77,7 +78,10 @@ fn check_file(bytes: &[u8]) -> Result<()> {
         return Err(refused("the file is empty"));
     }
     if bytes.len() > LIBRARY_BYTES_MAX {
-        return Err(refused(&format!("it has {} bytes, the most is {LIBRARY_BYTES_MAX}", bytes.len())));
+        return Err(refused(&format!(
+            "it has {} bytes, the most is {LIBRARY_BYTES_MAX}",
+            bytes.len()
+        )));
     }
     if cfg!(not(target_os = "linux")) {
         return Ok(());
@@ -94,10 +98,15 @@ fn check_file(bytes: &[u8]) -> Result<()> {
         _ => machine,
     };
     if header[4] != 2 || machine != expected {
-        return Err(refused(&format!("it was built for another machine; this node is {}", target())));
+        return Err(refused(&format!(
+            "it was built for another machine; this node is {}",
+            target()
+        )));
     }
     if u16::from_le_bytes([header[16], header[17]]) != 3 {
-        return Err(refused("it is an executable, not a shared library; build it with crate-type = [\"cdylib\"]"));
+        return Err(refused(
+            "it is an executable, not a shared library; build it with crate-type = [\"cdylib\"]",
+        ));
     }
     Ok(())
 }
@@ -109,8 +118,12 @@ fn open(bytes: &[u8], _hash: &[u8; 32]) -> Result<PluginRootRef> {
 
     use rustix::fs::{MemfdFlags, SealFlags};
 
-    let failed = |doing: &str, error: &dyn std::fmt::Display| Error::internal(format!("{doing} the library's memory file: {error}"));
-    let descriptor = rustix::fs::memfd_create("fazt-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(|error| failed("create", &error))?;
+    let failed = |doing: &str, error: &dyn std::fmt::Display| {
+        Error::internal(format!("{doing} the library's memory file: {error}"))
+    };
+    let descriptor =
+        rustix::fs::memfd_create("fazt-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .map_err(|error| failed("create", &error))?;
     let mut file = std::fs::File::from(descriptor);
     file.write_all(bytes).map_err(|error| failed("fill", &error))?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
@@ -129,7 +142,12 @@ fn open(bytes: &[u8], hash: &[u8; 32]) -> Result<PluginRootRef> {
 
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = std::env::temp_dir().join(format!("fazt-plugin-{hex}-{}", std::process::id()));
-    let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|mut file| file.write_all(bytes));
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| Error::internal(format!("write {}: {error}", path.display())))?;
     let root = fazt_abi::load::open(&path).map_err(|why| refused(&why));
     drop(std::fs::remove_file(&path));
@@ -153,7 +171,11 @@ mod tests {
         other_machine[4] = 2;
         other_machine[16] = 3;
         other_machine[18] = 40;
-        for (bytes, word) in [(&b""[..], "empty"), (b"hello", "no shared library"), (&other_machine, "another machine")] {
+        for (bytes, word) in [
+            (&b""[..], "empty"),
+            (b"hello", "no shared library"),
+            (&other_machine, "another machine"),
+        ] {
             let error = libraries.load(bytes).err().unwrap();
             assert!(error.message().contains(word) && !error.message().contains('\n'), "{error}");
         }

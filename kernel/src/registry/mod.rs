@@ -128,7 +128,14 @@ pub(crate) const KERNEL: &str = "fazt";
 
 impl Registry {
     pub(crate) fn new(core: Weak<Core>, selection: Option<Vec<String>>) -> Self {
-        Self { entries: Mutex::default(), libraries: Libraries::default(), table: ArcSwap::default(), changing: tokio::sync::Mutex::default(), core, selection }
+        Self {
+            entries: Mutex::default(),
+            libraries: Libraries::default(),
+            table: ArcSwap::default(),
+            changing: tokio::sync::Mutex::default(),
+            core,
+            selection,
+        }
     }
 
     fn core(&self) -> Result<Arc<Core>> {
@@ -152,7 +159,11 @@ impl Registry {
         self.entries(|entries| {
             entries.get(name).cloned().ok_or_else(|| {
                 let known: Vec<_> = entries.keys().map(String::as_str).collect();
-                Error::not_found(format!("there is no plugin `{name}`; this node has: {}", known.join(", "))).with_code("NO_SUCH_PLUGIN")
+                Error::not_found(format!(
+                    "there is no plugin `{name}`; this node has: {}",
+                    known.join(", ")
+                ))
+                .with_code("NO_SUCH_PLUGIN")
             })
         })
     }
@@ -172,7 +183,13 @@ impl Registry {
         for plugin in built_in {
             let root = (plugin.root)();
             let manifest = library::manifest(root)?;
-            let entry = Entry { manifest: Arc::new(manifest), origin: Origin::BuiltIn, enabled: true, state: State::Stopped, root: Some(root) };
+            let entry = Entry {
+                manifest: Arc::new(manifest),
+                origin: Origin::BuiltIn,
+                enabled: true,
+                state: State::Stopped,
+                root: Some(root),
+            };
             self.entries(|entries| entries.insert(entry.manifest.name.clone(), entry));
         }
         let manifests: Vec<_> = self.list().into_iter().map(|entry| entry.manifest).collect();
@@ -186,13 +203,33 @@ impl Registry {
                 });
                 continue;
             };
-            let loaded = self.read_library(&core, &stored).await.and_then(|root| self.check_new(root, Some(&row.name)).map(|manifest| (root, manifest)));
+            let loaded = self.read_library(&core, &stored).await.and_then(|root| {
+                self.check_new(root, Some(&row.name)).map(|manifest| (root, manifest))
+            });
             let entry = match loaded {
-                Ok((root, manifest)) => Entry { manifest: Arc::new(manifest), origin: Origin::Library, enabled: row.enabled, state: State::Stopped, root: Some(root) },
+                Ok((root, manifest)) => Entry {
+                    manifest: Arc::new(manifest),
+                    origin: Origin::Library,
+                    enabled: row.enabled,
+                    state: State::Stopped,
+                    root: Some(root),
+                },
                 Err(error) => {
-                    core.telemetry.log(Level::Error, KERNEL, &format!("the plugin {} is not loaded: {error}", row.name), "");
-                    let manifest = serde_json::from_str(&stored.manifest).unwrap_or_else(|_| Manifest::new(&row.name, "unknown"));
-                    Entry { manifest: Arc::new(manifest), origin: Origin::Library, enabled: row.enabled, state: State::Failed(error), root: None }
+                    core.telemetry.log(
+                        Level::Error,
+                        KERNEL,
+                        &format!("the plugin {} is not loaded: {error}", row.name),
+                        "",
+                    );
+                    let manifest = serde_json::from_str(&stored.manifest)
+                        .unwrap_or_else(|_| Manifest::new(&row.name, "unknown"));
+                    Entry {
+                        manifest: Arc::new(manifest),
+                        origin: Origin::Library,
+                        enabled: row.enabled,
+                        state: State::Failed(error),
+                        root: None,
+                    }
                 }
             };
             self.entries(|entries| entries.insert(row.name, entry));
@@ -202,11 +239,21 @@ impl Registry {
 
     async fn read_library(&self, core: &Core, row: &LibraryRow) -> Result<PluginRootRef> {
         if row.target != library::target() {
-            return Err(Error::invalid(format!("its library was built for {}, this node is {}; add the library for this machine", row.target, library::target())).with_code("LIBRARY_REFUSED"));
+            return Err(Error::invalid(format!(
+                "its library was built for {}, this node is {}; add the library for this machine",
+                row.target,
+                library::target()
+            ))
+            .with_code("LIBRARY_REFUSED"));
         }
         let hash = BlobHash(row.hash);
-        let bytes = core.cartridge.scan_value(&Owner::kernel(), move |reader| Ok(reader.read_blob(hash)?)).await?;
-        let bytes = bytes.ok_or_else(|| Error::internal("its library is missing in the cartridge; add it again"))?;
+        let bytes = core
+            .cartridge
+            .scan_value(&Owner::kernel(), move |reader| Ok(reader.read_blob(hash)?))
+            .await?;
+        let bytes = bytes.ok_or_else(|| {
+            Error::internal("its library is missing in the cartridge; add it again")
+        })?;
         if library::hash(&bytes) != row.hash {
             return Err(Error::internal("its library in the cartridge is damaged; add it again"));
         }
@@ -232,7 +279,8 @@ impl Registry {
 
     fn wired<T>(&self, work: impl FnOnce(&Wiring<'_>) -> T) -> T {
         let entries = self.entries(|entries| entries.clone());
-        let manifests = entries.iter().map(|(name, entry)| (name.clone(), &*entry.manifest)).collect();
+        let manifests =
+            entries.iter().map(|(name, entry)| (name.clone(), &*entry.manifest)).collect();
         work(&Wiring::new(&manifests))
     }
 
@@ -240,9 +288,17 @@ impl Registry {
     /// are left out and marked as failed, unless the command line asked for exactly them.
     fn wanted(&self) -> Result<Vec<String>> {
         if let Some(selection) = &self.selection {
-            return self.wired(|wiring| wiring.start_order(selection)).map_err(|error| error.context("--plugins"));
+            return self
+                .wired(|wiring| wiring.start_order(selection))
+                .map_err(|error| error.context("--plugins"));
         }
-        let enabled: Vec<_> = self.entries(|entries| entries.values().filter(|entry| entry.enabled && entry.manifest.name != KERNEL).map(|entry| entry.manifest.name.clone()).collect());
+        let enabled: Vec<_> = self.entries(|entries| {
+            entries
+                .values()
+                .filter(|entry| entry.enabled && entry.manifest.name != KERNEL)
+                .map(|entry| entry.manifest.name.clone())
+                .collect()
+        });
         let mut order: Vec<String> = Vec::new();
         for plugin in enabled {
             match self.wired(|wiring| wiring.start_order(std::slice::from_ref(&plugin))) {
@@ -261,7 +317,12 @@ impl Registry {
 
     fn fail(&self, plugin: &str, error: Error) {
         if let Ok(core) = self.core() {
-            core.telemetry.log(Level::Error, KERNEL, &format!("the plugin {plugin} does not run: {error}"), "");
+            core.telemetry.log(
+                Level::Error,
+                KERNEL,
+                &format!("the plugin {plugin} does not run: {error}"),
+                "",
+            );
         }
         self.entries(|entries| {
             if let Some(entry) = entries.get_mut(plugin) {
@@ -339,20 +400,44 @@ impl Registry {
         for required in &manifest.requires {
             let handle = core.services.handle(&required.name, required.major, &required.methods)?;
             if !handle.available() {
-                return Err(Error::unavailable(format!("it requires {required}, whose provider does not run")));
+                return Err(Error::unavailable(format!(
+                    "it requires {required}, whose provider does not run"
+                )));
             }
         }
         let owner = Owner::plugin(name)?;
-        let migrations: Vec<_> = manifest.migrations.iter().map(|migration| Migration { name: &migration.name, sql: &migration.sql }).collect();
+        let migrations: Vec<_> = manifest
+            .migrations
+            .iter()
+            .map(|migration| Migration { name: &migration.name, sql: &migration.sql })
+            .collect();
         core.cartridge.migrate(&owner, &migrations).await?;
         core.config.declare(name, &manifest.settings)?;
 
-        let tasks = Arc::new(Tasks::new(name, core.runtime.clone(), Arc::clone(&core.telemetry), core.is_command()));
+        let tasks = Arc::new(Tasks::new(
+            name,
+            core.runtime.clone(),
+            Arc::clone(&core.telemetry),
+            core.is_command(),
+        ));
         let alive = Arc::new(AtomicBool::new(true));
-        let host = PluginHost { core: self.core.clone(), owner: owner.clone(), manifest: Arc::clone(&manifest), tasks: Arc::clone(&tasks), alive: Arc::clone(&alive) };
+        let host = PluginHost {
+            core: self.core.clone(),
+            owner: owner.clone(),
+            manifest: Arc::clone(&manifest),
+            tasks: Arc::clone(&tasks),
+            alive: Arc::clone(&alive),
+        };
         let launched = root.launch(RawHost::new(Arc::new(host))).map_err(Error::from);
         let running = match launched {
-            Ok(instance) => Arc::new(Running { name: name.into(), manifest, instance, gate: Arc::default(), tasks, alive }),
+            Ok(instance) => Arc::new(Running {
+                name: name.into(),
+                manifest,
+                instance,
+                gate: Arc::default(),
+                tasks,
+                alive,
+            }),
             Err(error) => {
                 alive.store(false, Ordering::Release);
                 tasks.stop(DRAIN).await;
@@ -375,7 +460,11 @@ impl Registry {
     /// Offers a started plugin's services and delivers its events.
     async fn connect(&self, core: &Core, owner: &Owner, running: &Arc<Running>) -> Result<()> {
         let manifest = &running.manifest;
-        let offers = manifest.provides.iter().map(|id| (id, false)).chain(manifest.contributes.iter().map(|id| (id, true)));
+        let offers = manifest
+            .provides
+            .iter()
+            .map(|id| (id, false))
+            .chain(manifest.contributes.iter().map(|id| (id, true)));
         for (index, (interface, contributes)) in offers.enumerate() {
             let provided = Provided {
                 plugin: Arc::clone(&running.name),
@@ -410,7 +499,11 @@ impl Registry {
         core.events.forget(&running.name);
         let stayed = running.gate.drain(DRAIN).await;
         if stayed > 0 {
-            let message = format!("the plugin {} was stopped while {stayed} of its calls still ran after {} s", running.name, DRAIN.as_secs());
+            let message = format!(
+                "the plugin {} was stopped while {stayed} of its calls still ran after {} s",
+                running.name,
+                DRAIN.as_secs()
+            );
             core.telemetry.log(Level::Warn, KERNEL, &message, "");
         }
         running.tasks.stop(DRAIN).await;
@@ -418,8 +511,13 @@ impl Registry {
         running.alive.store(false, Ordering::Release);
         match stopped {
             Ok(RResult::ROk(())) => Ok(()),
-            Ok(RResult::RErr(error)) => Err(Error::from(error).context(format!("the plugin {} did not stop well", running.name))),
-            Err(_) => Err(Error::timeout(format!("the plugin {} did not stop within {} s", running.name, DRAIN.as_secs()))),
+            Ok(RResult::RErr(error)) => Err(Error::from(error)
+                .context(format!("the plugin {} did not stop well", running.name))),
+            Err(_) => Err(Error::timeout(format!(
+                "the plugin {} did not stop within {} s",
+                running.name,
+                DRAIN.as_secs()
+            ))),
         }
     }
 
@@ -441,7 +539,13 @@ impl Registry {
     /// Stops everything, in reverse order of the start. Errors are logged: the node goes down.
     pub(crate) async fn stop_all(&self) {
         let _changing = self.changing.lock().await;
-        let running: Vec<String> = self.entries(|entries| entries.iter().filter(|(_, entry)| matches!(entry.state, State::Running(_))).map(|(name, _)| name.clone()).collect());
+        let running: Vec<String> = self.entries(|entries| {
+            entries
+                .iter()
+                .filter(|(_, entry)| matches!(entry.state, State::Running(_)))
+                .map(|(name, _)| name.clone())
+                .collect()
+        });
         let order = self.wired(|wiring| wiring.start_order(&running)).unwrap_or(running);
         for name in order.iter().rev().filter(|name| *name != KERNEL) {
             if let (Err(error), Ok(core)) = (self.stop(name).await, self.core()) {
@@ -451,13 +555,36 @@ impl Registry {
     }
 
     /// Takes in the kernel's own operations and services. They go the same way as a plugin's.
-    pub(crate) async fn adopt_kernel(&self, core: &Core, manifest: Manifest, instance: RawInstance) -> Result<()> {
+    pub(crate) async fn adopt_kernel(
+        &self,
+        core: &Core,
+        manifest: Manifest,
+        instance: RawInstance,
+    ) -> Result<()> {
         wiring::check_manifest(&manifest)?;
         let manifest = Arc::new(manifest);
-        let tasks = Arc::new(Tasks::new(KERNEL, core.runtime.clone(), Arc::clone(&core.telemetry), core.is_command()));
-        let running = Arc::new(Running { name: KERNEL.into(), manifest: Arc::clone(&manifest), instance, gate: Arc::default(), tasks, alive: Arc::new(AtomicBool::new(true)) });
+        let tasks = Arc::new(Tasks::new(
+            KERNEL,
+            core.runtime.clone(),
+            Arc::clone(&core.telemetry),
+            core.is_command(),
+        ));
+        let running = Arc::new(Running {
+            name: KERNEL.into(),
+            manifest: Arc::clone(&manifest),
+            instance,
+            gate: Arc::default(),
+            tasks,
+            alive: Arc::new(AtomicBool::new(true)),
+        });
         self.connect(core, &Owner::kernel(), &running).await?;
-        let entry = Entry { manifest, origin: Origin::BuiltIn, enabled: true, state: State::Running(running), root: None };
+        let entry = Entry {
+            manifest,
+            origin: Origin::BuiltIn,
+            enabled: true,
+            state: State::Running(running),
+            root: None,
+        };
         self.entries(|entries| entries.insert(KERNEL.to_owned(), entry));
         self.rebuild_table();
         Ok(())
@@ -465,7 +592,16 @@ impl Registry {
 
     fn rebuild_table(&self) {
         let running: Vec<_> = self.entries(|entries| {
-            entries.values().filter_map(|entry| if let State::Running(running) = &entry.state { Some(Arc::clone(running)) } else { None }).collect()
+            entries
+                .values()
+                .filter_map(|entry| {
+                    if let State::Running(running) = &entry.state {
+                        Some(Arc::clone(running))
+                    } else {
+                        None
+                    }
+                })
+                .collect()
         });
         self.table.store(Arc::new(Table::build(&running)));
     }
@@ -499,9 +635,18 @@ impl Registry {
         let _changing = self.changing.lock().await;
         self.not_the_kernel(name)?;
         self.find(name)?;
-        let dependents: Vec<_> = self.wired(|wiring| wiring.dependents(name)).into_iter().filter(|other| self.find(other).is_ok_and(|entry| entry.enabled)).collect();
+        let dependents: Vec<_> = self
+            .wired(|wiring| wiring.dependents(name))
+            .into_iter()
+            .filter(|other| self.find(other).is_ok_and(|entry| entry.enabled))
+            .collect();
         if !dependents.is_empty() && !cascade {
-            return Err(Error::conflict(format!("{} required by {}; disable those too with --cascade", name.to_owned() + " is", dependents.join(", "))).with_code("REQUIRED_BY_OTHERS"));
+            return Err(Error::conflict(format!(
+                "{} required by {}; disable those too with --cascade",
+                name.to_owned() + " is",
+                dependents.join(", ")
+            ))
+            .with_code("REQUIRED_BY_OTHERS"));
         }
         let mut all = dependents;
         all.push(name.to_owned());
@@ -518,7 +663,9 @@ impl Registry {
 
     fn not_the_kernel(&self, name: &str) -> Result<()> {
         if name == KERNEL {
-            return Err(Error::invalid("fazt itself is always there; it cannot be enabled, disabled or removed"));
+            return Err(Error::invalid(
+                "fazt itself is always there; it cannot be enabled, disabled or removed",
+            ));
         }
         Ok(())
     }
@@ -526,7 +673,9 @@ impl Registry {
     async fn remember(&self, name: &str, enabled: bool) -> Result<()> {
         let core = self.core()?;
         let stored = name.to_owned();
-        core.cartridge.write_value(&Owner::kernel(), None, move |tx| store::set_enabled(tx, &stored, enabled)).await?;
+        core.cartridge
+            .write_value(&Owner::kernel(), None, move |tx| store::set_enabled(tx, &stored, enabled))
+            .await?;
         self.entries(|entries| {
             if let Some(entry) = entries.get_mut(name) {
                 entry.enabled = enabled;
@@ -557,9 +706,16 @@ impl Registry {
         let name = manifest.name.clone();
         self.wired_with(&manifest, |wiring| wiring.start_order(std::slice::from_ref(&name)))?;
         let before = self.find(&name).ok();
-        let was_running = before.as_ref().is_some_and(|entry| matches!(entry.state, State::Running(_)));
+        let was_running =
+            before.as_ref().is_some_and(|entry| matches!(entry.state, State::Running(_)));
         self.stop(&name).await?;
-        let entry = Entry { manifest: Arc::clone(&manifest), origin: Origin::Library, enabled: true, state: State::Stopped, root: Some(root) };
+        let entry = Entry {
+            manifest: Arc::clone(&manifest),
+            origin: Origin::Library,
+            enabled: true,
+            state: State::Stopped,
+            root: Some(root),
+        };
         self.entries(|entries| entries.insert(name.clone(), entry));
         let added = match self.start(&name).await {
             Ok(()) => self.keep_library(&core, &manifest, bytes).await,
@@ -568,7 +724,9 @@ impl Registry {
         if let Err(error) = added {
             drop(self.stop(&name).await);
             self.entries(|entries| match before {
-                Some(before) => entries.insert(name.clone(), Entry { state: State::Stopped, ..before }),
+                Some(before) => {
+                    entries.insert(name.clone(), Entry { state: State::Stopped, ..before })
+                }
                 None => entries.remove(&name),
             });
             if was_running && let Err(again) = self.start(&name).await {
@@ -581,18 +739,26 @@ impl Registry {
 
     fn wired_with<T>(&self, manifest: &Manifest, work: impl FnOnce(&Wiring<'_>) -> T) -> T {
         let entries = self.entries(|entries| entries.clone());
-        let mut manifests: BTreeMap<_, _> = entries.iter().map(|(name, entry)| (name.clone(), &*entry.manifest)).collect();
+        let mut manifests: BTreeMap<_, _> =
+            entries.iter().map(|(name, entry)| (name.clone(), &*entry.manifest)).collect();
         manifests.insert(manifest.name.clone(), manifest);
         work(&Wiring::new(&manifests))
     }
 
     async fn keep_library(&self, core: &Core, manifest: &Manifest, bytes: Vec<u8>) -> Result<()> {
-        let json = serde_json::to_string(manifest).map_err(|error| Error::internal(format!("the manifest has no JSON form: {error}")))?;
+        let json = serde_json::to_string(manifest)
+            .map_err(|error| Error::internal(format!("the manifest has no JSON form: {error}")))?;
         let mut upload = core.cartridge.upload_blob(&Owner::kernel(), None);
         upload.push(&bytes).await?;
         let hash = upload.finish(None).await?;
-        let (name, row) = (manifest.name.clone(), LibraryRow { manifest: json, hash: hash.0, target: library::target() });
-        Ok(core.cartridge.write_value(&Owner::kernel(), None, move |tx| store::put_library(tx, &name, &row)).await?)
+        let (name, row) = (
+            manifest.name.clone(),
+            LibraryRow { manifest: json, hash: hash.0, target: library::target() },
+        );
+        Ok(core
+            .cartridge
+            .write_value(&Owner::kernel(), None, move |tx| store::put_library(tx, &name, &row))
+            .await?)
     }
 
     /// Stops a library and takes it out of the cartridge. Its tables stay.
@@ -604,15 +770,23 @@ impl Registry {
         let core = self.core()?;
         self.not_the_kernel(name)?;
         if self.find(name)?.origin == Origin::BuiltIn {
-            return Err(Error::conflict(format!("the plugin {name} is compiled into this fazt and cannot be removed; `fazt plugin disable {name}` switches it off")));
+            return Err(Error::conflict(format!(
+                "the plugin {name} is compiled into this fazt and cannot be removed; `fazt plugin disable {name}` switches it off"
+            )));
         }
         let dependents = self.wired(|wiring| wiring.dependents(name));
         if !dependents.is_empty() {
-            return Err(Error::conflict(format!("{name} is required by {}; remove those first", dependents.join(", "))).with_code("REQUIRED_BY_OTHERS"));
+            return Err(Error::conflict(format!(
+                "{name} is required by {}; remove those first",
+                dependents.join(", ")
+            ))
+            .with_code("REQUIRED_BY_OTHERS"));
         }
         let stopped = self.stop(name).await;
         let stored = name.to_owned();
-        core.cartridge.write_value(&Owner::kernel(), None, move |tx| store::delete(tx, &stored)).await?;
+        core.cartridge
+            .write_value(&Owner::kernel(), None, move |tx| store::delete(tx, &stored))
+            .await?;
         self.entries(|entries| entries.remove(name));
         self.rebuild_table();
         stopped

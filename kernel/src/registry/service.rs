@@ -57,7 +57,11 @@ impl Services {
     fn slot(&self, key: Key) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.entry(key).or_insert_with_key(|key| {
-            Arc::new(Slot { name: key.name.clone(), major: key.major, provided: ArcSwapOption::empty() })
+            Arc::new(Slot {
+                name: key.name.clone(),
+                major: key.major,
+                provided: ArcSwapOption::empty(),
+            })
         });
         Arc::clone(slot)
     }
@@ -96,12 +100,22 @@ impl Services {
     ///
     /// # Errors
     /// As [`Self::handle`].
-    pub(crate) fn contributions(&self, name: &str, major: u32, methods: &[u64]) -> Result<Vec<RawService>> {
+    pub(crate) fn contributions(
+        &self,
+        name: &str,
+        major: u32,
+        methods: &[u64],
+    ) -> Result<Vec<RawService>> {
         let slots: Vec<Arc<Slot>> = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let mut found: Vec<_> = slots
                 .iter()
-                .filter(|(key, slot)| key.name == name && key.major == major && key.contributor.is_some() && slot.provided.load().is_some())
+                .filter(|(key, slot)| {
+                    key.name == name
+                        && key.major == major
+                        && key.contributor.is_some()
+                        && slot.provided.load().is_some()
+                })
                 .collect();
             found.sort_by(|(one, _), (other, _)| one.contributor.cmp(&other.contributor));
             found.into_iter().map(|(_, slot)| Arc::clone(slot)).collect()
@@ -130,7 +144,8 @@ struct Handle {
 impl Handle {
     /// Methods that both know must be the same; the longer list is the newer side.
     fn check(&self, provided: &Provided) -> Result<()> {
-        let differs = self.methods.iter().zip(&provided.methods).position(|(ours, theirs)| ours != theirs);
+        let differs =
+            self.methods.iter().zip(&provided.methods).position(|(ours, theirs)| ours != theirs);
         match differs {
             None => Ok(()),
             Some(number) => Err(Error::invalid(format!(
@@ -142,7 +157,10 @@ impl Handle {
     }
 
     fn unavailable(&self) -> Error {
-        Error::unavailable(format!("no plugin provides {}/{} right now", self.slot.name, self.slot.major))
+        Error::unavailable(format!(
+            "no plugin provides {}/{} right now",
+            self.slot.name, self.slot.major
+        ))
     }
 }
 
@@ -151,7 +169,12 @@ fn failed(error: Error) -> FfiFuture<Reply> {
 }
 
 impl ServiceHandle for Handle {
-    fn call(self: &Arc<Self>, method: u32, call: &RawCall, arguments: RVec<u8>) -> FfiFuture<Reply> {
+    fn call(
+        self: &Arc<Self>,
+        method: u32,
+        call: &RawCall,
+        arguments: RVec<u8>,
+    ) -> FfiFuture<Reply> {
         let provided = self.slot.provided.load();
         let Some(provided) = provided.as_ref() else {
             return failed(self.unavailable());
@@ -182,6 +205,10 @@ impl ServiceHandle for Handle {
     }
 
     fn provider(self: &Arc<Self>) -> RVec<u8> {
-        self.slot.provided.load().as_ref().map_or_else(RVec::new, |provided| RVec::from(provided.plugin.as_bytes().to_vec()))
+        self.slot
+            .provided
+            .load()
+            .as_ref()
+            .map_or_else(RVec::new, |provided| RVec::from(provided.plugin.as_bytes().to_vec()))
     }
 }

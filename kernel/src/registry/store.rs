@@ -26,26 +26,40 @@ pub(super) struct LibraryRow {
 pub(super) fn all(cartridge: &Cartridge) -> Result<Vec<PluginRow>> {
     let rows = cartridge.read_value(&Owner::kernel(), |reader| {
         let mut rows = Ok(Vec::new());
-        reader.query("SELECT name, enabled, manifest, library, target FROM plugin ORDER BY name", &[], &mut |row| {
-            let read = || -> Result<PluginRow, TxError> {
-                let library = if row.is_null(3) {
-                    None
-                } else {
-                    let hash = row.blob(3)?.try_into().map_err(|_| TxError::Aborted("the table plugin holds a damaged hash".to_owned()))?;
-                    Some(LibraryRow { manifest: row.text(2)?.to_owned(), hash, target: row.text(4)?.to_owned() })
+        reader.query(
+            "SELECT name, enabled, manifest, library, target FROM plugin ORDER BY name",
+            &[],
+            &mut |row| {
+                let read = || -> Result<PluginRow, TxError> {
+                    let library = if row.is_null(3) {
+                        None
+                    } else {
+                        let hash = row.blob(3)?.try_into().map_err(|_| {
+                            TxError::Aborted("the table plugin holds a damaged hash".to_owned())
+                        })?;
+                        Some(LibraryRow {
+                            manifest: row.text(2)?.to_owned(),
+                            hash,
+                            target: row.text(4)?.to_owned(),
+                        })
+                    };
+                    Ok(PluginRow {
+                        name: row.text(0)?.to_owned(),
+                        enabled: row.integer(1)? == 1,
+                        library,
+                    })
                 };
-                Ok(PluginRow { name: row.text(0)?.to_owned(), enabled: row.integer(1)? == 1, library })
-            };
-            match (&mut rows, read()) {
-                (Ok(rows), Ok(row)) => rows.push(row),
-                (_, Err(error)) => {
-                    rows = Err(error);
-                    return ControlFlow::Break(());
+                match (&mut rows, read()) {
+                    (Ok(rows), Ok(row)) => rows.push(row),
+                    (_, Err(error)) => {
+                        rows = Err(error);
+                        return ControlFlow::Break(());
+                    }
+                    (Err(_), Ok(_)) => {}
                 }
-                (Err(_), Ok(_)) => {}
-            }
-            ControlFlow::Continue(())
-        })?;
+                ControlFlow::Continue(())
+            },
+        )?;
         rows
     });
     rows.map_err(Error::from)
@@ -61,7 +75,11 @@ pub(super) fn set_enabled(tx: &WriteTx<'_>, name: &str, enabled: bool) -> Result
 }
 
 /// Remembers a library.
-pub(super) fn put_library(tx: &WriteTx<'_>, name: &str, library: &LibraryRow) -> Result<(), TxError> {
+pub(super) fn put_library(
+    tx: &WriteTx<'_>,
+    name: &str,
+    library: &LibraryRow,
+) -> Result<(), TxError> {
     tx.execute(
         "INSERT INTO plugin (name, enabled, manifest, library, target, changed_at) VALUES (?1, 1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (name) DO UPDATE SET enabled = 1, manifest = ?2, library = ?3, target = ?4, changed_at = ?5",

@@ -20,7 +20,9 @@ impl<'a> Wiring<'a> {
     fn provider(&self, name: &str, major: u32) -> Option<&'a str> {
         self.manifests
             .iter()
-            .find(|(_, manifest)| manifest.provides.iter().any(|id| id.name == name && id.major == major))
+            .find(|(_, manifest)| {
+                manifest.provides.iter().any(|id| id.name == name && id.major == major)
+            })
             .map(|(plugin, _)| plugin.as_str())
     }
 
@@ -37,17 +39,30 @@ impl<'a> Wiring<'a> {
         Ok(order)
     }
 
-    fn place(&self, plugin: &str, path: &mut Vec<String>, done: &mut BTreeSet<String>, order: &mut Vec<String>) -> Result<()> {
+    fn place(
+        &self,
+        plugin: &str,
+        path: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+        order: &mut Vec<String>,
+    ) -> Result<()> {
         if done.contains(plugin) {
             return Ok(());
         }
         if path.iter().any(|before| before == plugin) {
             path.push(plugin.to_owned());
-            return Err(Error::invalid(format!("plugins require each other in a circle: {}; one of them must say `uses` instead", path.join(" → "))));
+            return Err(Error::invalid(format!(
+                "plugins require each other in a circle: {}; one of them must say `uses` instead",
+                path.join(" → ")
+            )));
         }
         let Some(manifest) = self.manifests.get(plugin) else {
             let known: Vec<_> = self.manifests.keys().map(String::as_str).collect();
-            return Err(Error::not_found(format!("there is no plugin `{plugin}`; this node has: {}", known.join(", "))).with_code("NO_SUCH_PLUGIN"));
+            return Err(Error::not_found(format!(
+                "there is no plugin `{plugin}`; this node has: {}",
+                known.join(", ")
+            ))
+            .with_code("NO_SUCH_PLUGIN"));
         };
         path.push(plugin.to_owned());
         for required in &manifest.requires {
@@ -72,7 +87,12 @@ impl<'a> Wiring<'a> {
         while let Some(provider) = look_at.pop() {
             let Some(offered) = self.manifests.get(&provider) else { continue };
             for (name, manifest) in self.manifests {
-                let needs = manifest.requires.iter().any(|id| offered.provides.iter().any(|offer| offer.name == id.name && offer.major == id.major));
+                let needs = manifest.requires.iter().any(|id| {
+                    offered
+                        .provides
+                        .iter()
+                        .any(|offer| offer.name == id.name && offer.major == id.major)
+                });
                 if needs && name != plugin && found.insert(name.clone()) {
                     look_at.push(name.clone());
                 }
@@ -93,7 +113,9 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<()> {
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if !good_name {
-        return Err(Error::invalid(format!("`{name}` is no plugin name: use up to 32 lower-case letters and digits, a letter first")));
+        return Err(Error::invalid(format!(
+            "`{name}` is no plugin name: use up to 32 lower-case letters and digits, a letter first"
+        )));
     }
     for route in &manifest.routes {
         crate::routing::pattern::Pattern::parse(&route.pattern)
@@ -101,10 +123,14 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<()> {
     }
     for operation in &manifest.operations {
         if !operation.path.starts_with("/api/") {
-            return Err(Error::invalid(format!("the plugin {name} declares the operation {}; the path of an operation starts with /api/", operation.key())));
+            return Err(Error::invalid(format!(
+                "the plugin {name} declares the operation {}; the path of an operation starts with /api/",
+                operation.key()
+            )));
         }
     }
-    let operations: BTreeSet<String> = manifest.operations.iter().map(fazt_sdk::operation::Operation::key).collect();
+    let operations: BTreeSet<String> =
+        manifest.operations.iter().map(fazt_sdk::operation::Operation::key).collect();
     for command in &manifest.commands {
         if !operations.contains(&command.operation) {
             return Err(Error::invalid(format!(
@@ -125,14 +151,26 @@ pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>)
     let mut owners: HashMap<String, &str> = HashMap::new();
     for manifest in manifests {
         let routes = manifest.routes.iter().map(|route| {
-            format!("route {:?} {} {}", route.surface, route.method.map_or("any", fazt_sdk::http::Method::as_str), route.pattern)
+            format!(
+                "route {:?} {} {}",
+                route.surface,
+                route.method.map_or("any", fazt_sdk::http::Method::as_str),
+                route.pattern
+            )
         });
-        let operations = manifest.operations.iter().map(|operation| format!("operation {}", operation.key()));
-        let commands = manifest.commands.iter().map(|command| format!("command fazt {}", command.words.join(" ")));
-        let bindings = manifest.bindings.iter().map(|binding| format!("binding fazt.{}", binding.name));
+        let operations =
+            manifest.operations.iter().map(|operation| format!("operation {}", operation.key()));
+        let commands = manifest
+            .commands
+            .iter()
+            .map(|command| format!("command fazt {}", command.words.join(" ")));
+        let bindings =
+            manifest.bindings.iter().map(|binding| format!("binding fazt.{}", binding.name));
         let services = manifest.provides.iter().map(|id| format!("service {id}"));
         let name = std::iter::once(format!("name {}", manifest.name));
-        for thing in routes.chain(operations).chain(commands).chain(bindings).chain(services).chain(name) {
+        for thing in
+            routes.chain(operations).chain(commands).chain(bindings).chain(services).chain(name)
+        {
             if let Some(owner) = owners.insert(thing.clone(), &manifest.name) {
                 return Err(Error::conflict(format!(
                     "the plugins {owner} and {} both own the {thing}; leave one of them out with `fazt plugin disable`",
@@ -164,19 +202,29 @@ mod tests {
 
     fn order(plugins: &[Manifest], wanted: &[&str]) -> Result<Vec<String>> {
         let all = plugins.iter().map(|manifest| (manifest.name.clone(), manifest)).collect();
-        Wiring::new(&all).start_order(&wanted.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        Wiring::new(&all)
+            .start_order(&wanted.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn what_is_required_starts_first_and_is_pulled_in() {
-        let plugins = [plugin("a", &[], &["s.b"]), plugin("b", &["s.b"], &["s.c"]), plugin("c", &["s.c"], &[]), plugin("d", &[], &[])];
+        let plugins = [
+            plugin("a", &[], &["s.b"]),
+            plugin("b", &["s.b"], &["s.c"]),
+            plugin("c", &["s.c"], &[]),
+            plugin("d", &[], &[]),
+        ];
         assert_eq!(order(&plugins, &["a"]).unwrap(), ["c", "b", "a"]);
         assert_eq!(order(&plugins, &["d", "c"]).unwrap(), ["d", "c"]);
     }
 
     #[test]
     fn a_missing_requirement_a_circle_and_an_unknown_plugin_are_named() {
-        let plugins = [plugin("a", &["s.a"], &["s.b"]), plugin("b", &["s.b"], &["s.a"]), plugin("c", &[], &["s.none"])];
+        let plugins = [
+            plugin("a", &["s.a"], &["s.b"]),
+            plugin("b", &["s.b"], &["s.a"]),
+            plugin("c", &[], &["s.none"]),
+        ];
         assert!(order(&plugins, &["a"]).unwrap_err().message().contains("a → b → a"));
         assert!(order(&plugins, &["c"]).unwrap_err().message().contains("s.none/1"));
         assert!(order(&plugins, &["x"]).unwrap_err().message().contains("a, b, c"));
@@ -184,7 +232,11 @@ mod tests {
 
     #[test]
     fn dependents_are_found_through_others() {
-        let plugins = [plugin("a", &[], &["s.b"]), plugin("b", &["s.b"], &["s.c"]), plugin("c", &["s.c"], &[])];
+        let plugins = [
+            plugin("a", &[], &["s.b"]),
+            plugin("b", &["s.b"], &["s.c"]),
+            plugin("c", &["s.c"], &[]),
+        ];
         let all = plugins.iter().map(|manifest| (manifest.name.clone(), manifest)).collect();
         assert_eq!(Wiring::new(&all).dependents("c"), ["a", "b"]);
     }
@@ -196,6 +248,10 @@ mod tests {
         let mut two = plugin("two", &[], &[]);
         two.routes.push(Route::app(fazt_sdk::http::GET, "/x"));
         let error = check_ownership([&one, &two].into_iter()).unwrap_err();
-        assert!(error.message().contains("one") && error.message().contains("two") && error.message().contains("/x"));
+        assert!(
+            error.message().contains("one")
+                && error.message().contains("two")
+                && error.message().contains("/x")
+        );
     }
 }

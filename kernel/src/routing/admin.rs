@@ -34,7 +34,13 @@ enum Proof {
 
 /// A request on the admin host.
 pub(super) async fn request(core: &Arc<Core>, request: EdgeRequest) -> RawResponse {
-    let (shape, request_id) = (Shape::of(head::text(&request.raw.head, request.raw.head.path), head::values(&request.raw.head, "accept")), request.request_id);
+    let (shape, request_id) = (
+        Shape::of(
+            head::text(&request.raw.head, request.raw.head.path),
+            head::values(&request.raw.head, "accept"),
+        ),
+        request.request_id,
+    );
     match identify(core, &request) {
         Ok((identity, proof)) => {
             if proof == Proof::Cookie
@@ -52,14 +58,16 @@ pub(super) async fn request(core: &Arc<Core>, request: EdgeRequest) -> RawRespon
 pub(super) async fn socket(core: &Arc<Core>, uid: u32, request: EdgeRequest) -> RawResponse {
     let ours = rustix::process::geteuid().as_raw();
     if uid != ours && uid != 0 {
-        let error = Error::denied("the control socket answers the user that runs the node, and root");
+        let error =
+            Error::denied("the control socket answers the user that runs the node, and root");
         return fail(core, &error, Shape::Json, request.request_id);
     }
     run(core, Identity::OWNER, request).await
 }
 
 fn identify(core: &Core, request: &EdgeRequest) -> Result<(Identity, Proof)> {
-    const ANONYMOUS: Identity = Identity { principal: Principal::Anonymous, scopes: 0, limited_to: None };
+    const ANONYMOUS: Identity =
+        Identity { principal: Principal::Anonymous, scopes: 0, limited_to: None };
     let head = &request.raw.head;
     let secure = head.secure == 1;
     let mut authorizations = head::values(head, "authorization");
@@ -71,7 +79,8 @@ fn identify(core: &Core, request: &EdgeRequest) -> Result<(Identity, Proof)> {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(key.trim_matches(' '))
         });
-        let identity = key.filter(|_| authorizations.next().is_none()).and_then(|key| core.access.key(key));
+        let identity =
+            key.filter(|_| authorizations.next().is_none()).and_then(|key| core.access.key(key));
         return identity
             .map(|identity| (identity, Proof::Key))
             .ok_or_else(|| Error::unauthenticated("the key is wrong, was removed or has expired; make one with `fazt server create-key`").with_code("BAD_KEY"));
@@ -97,12 +106,24 @@ fn same_origin(request: &EdgeRequest) -> Result<()> {
     let head = &request.raw.head;
     let scheme = if head.secure == 1 { "https" } else { "http" };
     let (host, port) = (head::text(head, head.host), head::text(head, head.port));
-    let ours = if port.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") };
+    let ours = if port.is_empty() {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    };
     let fine = match head::only_value(head, "origin") {
         Some(origin) => origin == ours,
-        None => head::values(head, "origin").next().is_none() && head::only_value(head, "sec-fetch-site") == Some("same-origin"),
+        None => {
+            head::values(head, "origin").next().is_none()
+                && head::only_value(head, "sec-fetch-site") == Some("same-origin")
+        }
     };
-    if fine { Ok(()) } else { Err(Error::denied("this request did not come from the admin page itself").with_code("CROSS_ORIGIN")) }
+    if fine {
+        Ok(())
+    } else {
+        Err(Error::denied("this request did not come from the admin page itself")
+            .with_code("CROSS_ORIGIN"))
+    }
 }
 
 async fn run(core: &Arc<Core>, identity: Identity, request: EdgeRequest) -> RawResponse {
@@ -116,43 +137,74 @@ async fn run(core: &Arc<Core>, identity: Identity, request: EdgeRequest) -> RawR
 /// Answers an admin request on behalf of whoever `call` names.
 pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeRequest) -> RawResponse {
     let request_id = request.request_id;
-    let shape = Shape::of(head::text(&request.raw.head, request.raw.head.path), head::values(&request.raw.head, "accept"));
+    let shape = Shape::of(
+        head::text(&request.raw.head, request.raw.head.path),
+        head::values(&request.raw.head, "accept"),
+    );
     if !head::text(&request.raw.head, request.raw.head.path).starts_with("/api/") {
         return match dashboard::answer(core, call, request).await {
             Ok(response) => response.into_raw(),
             Err(error) => fail(core, &error, shape, request_id),
         };
     }
-    let is_json = head::only_value(&request.raw.head, "content-type").is_none_or(|kind| kind.starts_with("application/json"));
+    let is_json = head::only_value(&request.raw.head, "content-type")
+        .is_none_or(|kind| kind.starts_with("application/json"));
     head::remove(&mut request.raw.head, |name, _| matches!(name, b"authorization" | b"cookie"));
 
     enum Way {
         Route(super::Dispatch),
-        Operation(Box<Operation>, Vec<(String, String)>, fazt_abi::instance::RawInstance, u32, super::Inside, EdgeRequest),
+        Operation(
+            Box<Operation>,
+            Vec<(String, String)>,
+            fazt_abi::instance::RawInstance,
+            u32,
+            super::Inside,
+            Box<EdgeRequest>,
+        ),
     }
     let way = {
         let table = core.registry.table();
         let mut captures = Vec::new();
-        let path = head::text(&request.raw.head, request.raw.head.path);
-        match table.find(Surface::Admin, request.method, path, &mut captures) {
-            Found::Nothing => Err(Error::not_found("there is no such operation; `fazt server routes` lists them").with_code("NO_SUCH_OPERATION")),
-            Found::OtherMethods(methods) => return edge::method_not_allowed(&methods, Shape::Json, request_id),
+        let path = head::text(&request.raw.head, request.raw.head.path).to_owned();
+        match table.find(Surface::Admin, request.method, &path, &mut captures) {
+            Found::Nothing => {
+                Err(Error::not_found("there is no such operation; `fazt server routes` lists them")
+                    .with_code("NO_SUCH_OPERATION"))
+            }
+            Found::OtherMethods(methods) => {
+                return edge::method_not_allowed(&methods, Shape::Json, request_id);
+            }
             Found::Entry(entry) => match &entry.target {
                 Target::Route(route) => permit_route(&call, route.visibility).and_then(|()| {
                     let default = core.edge_body_bytes();
-                    request.body_limit.set(if route.body_bytes_max > 0 { route.body_bytes_max } else { default })?;
+                    request.body_limit.set(if route.body_bytes_max > 0 {
+                        route.body_bytes_max
+                    } else {
+                        default
+                    })?;
                     shift(&mut captures, request.raw.head.path.start);
                     request.raw.head.captures = captures.into();
                     start(entry, route, &call, request).map(Way::Route)
                 }),
                 Target::Operation(operation) => permit(&call, operation).and_then(|()| {
                     let named = entry.pattern.names().zip(&captures).map(|(name, span)| {
-                        let value = path.get(span.start as usize..(span.start + span.len) as usize).unwrap_or_default();
+                        let value = path
+                            .get(span.start as usize..(span.start + span.len) as usize)
+                            .unwrap_or_default();
                         (name.to_owned(), value.to_owned())
                     });
                     let named = named.collect();
-                    let inside = entry.plugin.gate.enter().ok_or_else(|| Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name)))?;
-                    Ok(Way::Operation(operation.clone(), named, entry.plugin.instance.clone(), entry.number, inside, request))
+                    let inside = entry.plugin.gate.enter().ok_or_else(|| {
+                        Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
+                    })?;
+                    Ok(Way::Operation(
+                        operation.clone(),
+                        named,
+                        entry.plugin.instance.clone(),
+                        entry.number,
+                        inside,
+                        Box::new(request),
+                    ))
                 }),
             },
         }
@@ -167,11 +219,17 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
             }
         }
         Ok(Way::Operation(operation, captures, instance, number, inside, request)) => {
-            let input = if is_json { input(&operation, captures, request).await } else { Err(Error::invalid("the body is not application/json").with_code("NOT_JSON")) };
+            let input = if is_json {
+                input(&operation, captures, *request).await
+            } else {
+                Err(Error::invalid("the body is not application/json").with_code("NOT_JSON"))
+            };
             match input {
                 Err(error) => Err(error),
                 Ok(input) => {
-                    let reply = instance.operate(number, call.as_raw(), input.to_string().into_bytes().into()).await;
+                    let reply = instance
+                        .operate(number, call.as_raw(), input.to_string().into_bytes().into())
+                        .await;
                     drop(inside);
                     match reply {
                         RResult::ROk(output) => envelope(&operation, &output),
@@ -203,18 +261,34 @@ fn permit(call: &Call, operation: &Operation) -> Result<()> {
     if call.principal() == Principal::Anonymous {
         return Err(sign_in());
     }
-    let scope = Scope::from_name(&operation.scope).ok_or_else(|| Error::internal(format!("the operation {} needs the unknown scope {}", operation.key(), operation.scope)))?;
+    let scope = Scope::from_name(&operation.scope).ok_or_else(|| {
+        Error::internal(format!(
+            "the operation {} needs the unknown scope {}",
+            operation.key(),
+            operation.scope
+        ))
+    })?;
     if call.has(scope) {
         return Ok(());
     }
-    Err(Error::denied(format!("this key does not have the scope {}; make one with `fazt server create-key --scopes {}`", scope.name(), scope.name())).with_code("SCOPE_MISSING"))
+    Err(Error::denied(format!(
+        "this key does not have the scope {}; make one with `fazt server create-key --scopes {}`",
+        scope.name(),
+        scope.name()
+    ))
+    .with_code("SCOPE_MISSING"))
 }
 
 /// The operation's input: captures of the path, parameters of the query and fields of the body.
-async fn input(operation: &Operation, captures: Vec<(String, String)>, request: EdgeRequest) -> Result<Value> {
+async fn input(
+    operation: &Operation,
+    captures: Vec<(String, String)>,
+    request: EdgeRequest,
+) -> Result<Value> {
     let mut input = Map::new();
     let mut put = |name: String, value: Value, from: &str| {
-        let twice = Error::invalid(format!("`{name}` is given twice, the second time in the {from}"));
+        let twice =
+            Error::invalid(format!("`{name}` is given twice, the second time in the {from}"));
         if input.insert(name, value).is_some() { Err(twice) } else { Ok(()) }
     };
     for (name, value) in captures {
@@ -231,7 +305,9 @@ async fn input(operation: &Operation, captures: Vec<(String, String)>, request: 
     let mut request = Request::from_raw(request.raw);
     let body = request.body().collect(INPUT_BYTES_MAX).await?;
     if !body.is_empty() {
-        let fields: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| Error::invalid(format!("the body is no JSON object: {error}")).with_code("NOT_JSON"))?;
+        let fields: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
+            Error::invalid(format!("the body is no JSON object: {error}")).with_code("NOT_JSON")
+        })?;
         for (name, value) in fields {
             put(name, value, "body")?;
         }
@@ -241,7 +317,9 @@ async fn input(operation: &Operation, captures: Vec<(String, String)>, request: 
 
 /// Text from a path or a query as the type that the operation's schema gives the field.
 fn typed(operation: &Operation, name: &str, text: String) -> Result<Value> {
-    let kind = operation.input.pointer(&format!("/properties/{}/type", name.replace('~', "~0").replace('/', "~1")));
+    let kind = operation
+        .input
+        .pointer(&format!("/properties/{}/type", name.replace('~', "~0").replace('/', "~1")));
     let is = |wanted: &str| match kind {
         Some(Value::String(kind)) => kind == wanted,
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == wanted),
@@ -255,7 +333,9 @@ fn typed(operation: &Operation, name: &str, text: String) -> Result<Value> {
         return text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false"));
     }
     if is("array") {
-        return Ok(Value::from(text.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>()));
+        return Ok(Value::from(
+            text.split(',').filter(|item| !item.is_empty()).collect::<Vec<_>>(),
+        ));
     }
     Ok(Value::from(text))
 }
@@ -282,17 +362,25 @@ fn decode(text: &str) -> Result<String> {
 }
 
 fn envelope(operation: &Operation, output: &[u8]) -> Result<Response> {
-    let output: Value = serde_json::from_slice(output).map_err(|error| Error::internal(format!("{} answered no JSON: {error}", operation.key())))?;
+    let output: Value = serde_json::from_slice(output).map_err(|error| {
+        Error::internal(format!("{} answered no JSON: {error}", operation.key()))
+    })?;
     if !operation.paginated {
         return Response::json(&json!({ "data": output }));
     }
-    let (items, next) = (output.get("items").cloned().unwrap_or_else(|| json!([])), output.get("next").cloned().unwrap_or(Value::Null));
-    Response::json(&json!({ "data": items, "meta": { "has_more": !next.is_null(), "cursor": next } }))
+    let (items, next) = (
+        output.get("items").cloned().unwrap_or_else(|| json!([])),
+        output.get("next").cloned().unwrap_or(Value::Null),
+    );
+    Response::json(
+        &json!({ "data": items, "meta": { "has_more": !next.is_null(), "cursor": next } }),
+    )
 }
 
 /// A new id for a request that did not come through the edge.
 pub(crate) fn new_request_id(core: &Core) -> RequestId {
-    let number = core.random(8).ok().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let number =
+        core.random(8).ok().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     RequestId::new(number)
 }
 

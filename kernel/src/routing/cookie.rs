@@ -15,7 +15,10 @@ pub(crate) fn name(secure: bool, port: &str) -> String {
 pub(crate) fn set(secure: bool, port: &str, token: &str, max_age_s: u64) -> String {
     let secure_attribute = if secure { "; Secure" } else { "" };
     let max_age_s = if token.is_empty() { 0 } else { max_age_s };
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure_attribute}", name(secure, port))
+    format!(
+        "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure_attribute}",
+        name(secure, port)
+    )
 }
 
 /// The value of the cookie `name` in all `Cookie` headers. Byte-exact: only space and tab around a
@@ -23,7 +26,10 @@ pub(crate) fn set(secure: bool, port: &str, token: &str, max_age_s: u64) -> Stri
 ///
 /// # Errors
 /// `Invalid` when the cookie is there twice: somebody tossed one in.
-pub(crate) fn value<'h>(headers: impl Iterator<Item = &'h [u8]>, name: &str) -> Result<Option<&'h str>> {
+pub(crate) fn value<'h>(
+    headers: impl Iterator<Item = &'h [u8]>,
+    name: &str,
+) -> Result<Option<&'h str>> {
     let mut found = None;
     for header in headers {
         for pair in header.split(|byte| *byte == b';') {
@@ -31,7 +37,10 @@ pub(crate) fn value<'h>(headers: impl Iterator<Item = &'h [u8]>, name: &str) -> 
             let Some(rest) = pair.strip_prefix(name.as_bytes()) else { continue };
             let Some(value) = rest.strip_prefix(b"=") else { continue };
             if found.is_some() {
-                return Err(Error::invalid("the session cookie was sent twice; delete the cookies of this site").with_code("COOKIE_TWICE"));
+                return Err(Error::invalid(
+                    "the session cookie was sent twice; delete the cookies of this site",
+                )
+                .with_code("COOKIE_TWICE"));
             }
             found = Some(std::str::from_utf8(value).unwrap_or_default());
         }
@@ -44,7 +53,8 @@ mod tests {
     use super::*;
 
     fn find(headers: &[&str]) -> Result<Option<String>> {
-        value(headers.iter().map(|header| header.as_bytes()), "s").map(|found| found.map(str::to_owned))
+        value(headers.iter().map(|header| header.as_bytes()), "s")
+            .map(|found| found.map(str::to_owned))
     }
 
     #[test]
@@ -62,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_cookie_is_bound_to_its_connection() {
-        assert!(set(true, "", "t", 60).starts_with("__Host-fazt_admin=t; Path=/; HttpOnly; SameSite=Strict"));
+        assert!(
+            set(true, "", "t", 60)
+                .starts_with("__Host-fazt_admin=t; Path=/; HttpOnly; SameSite=Strict")
+        );
         assert!(set(true, "", "t", 60).ends_with("; Secure"));
         assert!(set(false, "8080", "t", 60).starts_with("fazt_admin_8080=t;"));
         assert!(set(false, "8080", "", 60).contains("Max-Age=0"));

@@ -14,8 +14,14 @@ pub(crate) fn bytes(head: &RawRequestHead, span: Span) -> &[u8] {
 }
 
 /// All values of a header, which is named in lower case.
-pub(crate) fn values<'h>(head: &'h RawRequestHead, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    head.fields.iter().filter(move |field| bytes(head, field.name) == name.as_bytes()).map(|field| bytes(head, field.value))
+pub(crate) fn values<'h>(
+    head: &'h RawRequestHead,
+    name: &'h str,
+) -> impl Iterator<Item = &'h [u8]> {
+    head.fields
+        .iter()
+        .filter(move |field| bytes(head, field.name) == name.as_bytes())
+        .map(|field| bytes(head, field.value))
 }
 
 /// The only value of a header; nothing when there is none, or more than one.
@@ -31,6 +37,8 @@ pub(crate) fn only_value<'h>(head: &'h RawRequestHead, name: &'h str) -> Option<
 /// Removes headers, so that what belongs to the node never reaches a plugin.
 pub(crate) fn remove(head: &mut RawRequestHead, is_removed: impl Fn(&[u8], &[u8]) -> bool) {
     let text = &head.text;
-    let slice = |span: Span| text.get(span.start as usize..span.start as usize + span.len as usize).unwrap_or_default();
+    let slice = |span: Span| {
+        text.get(span.start as usize..span.start as usize + span.len as usize).unwrap_or_default()
+    };
     head.fields.retain(|field| !is_removed(slice(field.name), slice(field.value)));
 }

@@ -22,14 +22,13 @@ use fazt_sdk::route::{Route, Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
 
 use crate::Core;
-use crate::access::Identity;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
 use crate::registry::gate::Inside;
 use crate::telemetry::Level;
 use surface::Place;
 use table::{Entry, Found, Target};
 
-pub(crate) use admin::answer as admin_answer;
+pub(crate) use admin::{answer as admin_answer, new_request_id};
 
 /// First segments on app hosts that belong to the node: an app's files never answer there.
 const RESERVED_SEGMENTS: [&str; 4] = ["_fazt", "_ws", "_events", "auth"];
@@ -63,7 +62,8 @@ impl Gateway for Router {
     }
 
     fn report(&self, request_id: RequestId, error: &Error) {
-        let fields = serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
+        let fields =
+            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
         self.core.telemetry.log(Level::Error, "edge", error.message(), &fields.to_string());
     }
 }
@@ -79,12 +79,20 @@ impl Router {
             Place::App(app) => self.route(Surface::App, Some(app), request).await,
             Place::Node => self.route(Surface::Node, None, request).await,
             Place::Admin => admin::request(&self.core, request).await,
-            Place::Redirect(url) => Response::new(302).header("location", url.as_bytes()).header("cache-control", "no-cache").into_raw(),
+            Place::Redirect(url) => Response::new(302)
+                .header("location", url.as_bytes())
+                .header("cache-control", "no-cache")
+                .into_raw(),
             Place::Unknown => pages::unknown_host(),
         }
     }
 
-    async fn route(&self, surface: Surface, app: Option<AppId>, mut request: EdgeRequest) -> RawResponse {
+    async fn route(
+        &self,
+        surface: Surface,
+        app: Option<AppId>,
+        mut request: EdgeRequest,
+    ) -> RawResponse {
         let (method, request_id) = (request.method, request.request_id);
         let path = head::text(&request.raw.head, request.raw.head.path);
         if path.starts_with("/_fazt/") {
@@ -105,19 +113,30 @@ impl Router {
                 }
             }
             Ok(None) => pages::not_found(),
-            Err(Refused::Methods(methods)) => edge::method_not_allowed(&methods, shape(), request_id),
+            Err(Refused::Methods(methods)) => {
+                edge::method_not_allowed(&methods, shape(), request_id)
+            }
             Err(Refused::Error(error)) => fail(&self.core, &error, shape(), request_id),
         }
     }
 
     /// Finds the plugin and starts its answer. Nothing is awaited here, so the table is not held.
-    fn dispatch(&self, surface: Surface, app: Option<AppId>, mut request: EdgeRequest) -> std::result::Result<Option<Dispatch>, Refused> {
+    fn dispatch(
+        &self,
+        surface: Surface,
+        app: Option<AppId>,
+        mut request: EdgeRequest,
+    ) -> std::result::Result<Option<Dispatch>, Refused> {
         let table = self.core.registry.table();
         let mut captures = Vec::new();
         let entry = {
             let path = head::text(&request.raw.head, request.raw.head.path);
             match table.find(surface, request.method, path, &mut captures) {
-                Found::Entry(entry) if entry.pattern.first_literal().is_none() && is_reserved(path) => return Ok(None),
+                Found::Entry(entry)
+                    if entry.pattern.first_literal().is_none() && is_reserved(path) =>
+                {
+                    return Ok(None);
+                }
                 Found::Entry(entry) => entry,
                 Found::OtherMethods(methods) => return Err(Refused::Methods(methods)),
                 Found::Nothing => return Ok(None),
@@ -125,14 +144,20 @@ impl Router {
         };
         let Target::Route(route) = &entry.target else { return Ok(None) };
         if route.visibility == Visibility::SignedIn {
-            return Err(Refused::Error(Error::unauthenticated("this address needs somebody who is signed in")));
+            return Err(Refused::Error(Error::unauthenticated(
+                "this address needs somebody who is signed in",
+            )));
         }
         if route.body_bytes_max > 0 {
             request.body_limit.set(route.body_bytes_max).map_err(Refused::Error)?;
         }
         shift(&mut captures, request.raw.head.path.start);
         request.raw.head.captures = captures.into();
-        let call = CallBuilder::new(fazt_sdk::call::Principal::Anonymous, request.request_id.number()).app(app).deadline_ns(self.core.deadline_ns()).build();
+        let call =
+            CallBuilder::new(fazt_sdk::call::Principal::Anonymous, request.request_id.number())
+                .app(app)
+                .deadline_ns(self.core.deadline_ns())
+                .build();
         start(entry, route, &call, request).map(Some).map_err(Refused::Error)
     }
 }
@@ -144,7 +169,9 @@ enum Refused {
 
 /// Starts the answer of a plugin.
 fn start(entry: &Entry, route: &Route, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
-    let inside = entry.plugin.gate.enter().ok_or_else(|| Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name)))?;
+    let inside = entry.plugin.gate.enter().ok_or_else(|| {
+        Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
+    })?;
     let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
     Ok(Dispatch { route: route.clone(), inside, answer })
 }
@@ -164,7 +191,9 @@ fn is_reserved(path: &str) -> bool {
 /// Credentials of the node: they end here, before any plugin.
 fn is_credential(name: &[u8], value: &[u8]) -> bool {
     match name {
-        b"authorization" => value.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer fzt_")),
+        b"authorization" => {
+            value.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer fzt_"))
+        }
         b"cookie" => value.windows(10).any(|window| window == b"fazt_admin"),
         _ => false,
     }
@@ -183,7 +212,8 @@ fn fail(core: &Core, error: &Error, shape: Shape, request_id: RequestId) -> RawR
         if error.code() == "PANIC" {
             core.telemetry.counters.panics.fetch_add(1, Ordering::Relaxed);
         }
-        let fields = serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
+        let fields =
+            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
         core.telemetry.log(Level::Error, "routing", error.message(), &fields.to_string());
     }
     edge::failure_response(error, shape, request_id)
@@ -206,7 +236,13 @@ impl Observed {
             Place::App(app) => Some(app),
             Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
         };
-        Self { app, host, path: head::text(head, head.path).to_owned(), method: request.method, started_ns: core.monotonic_ns() }
+        Self {
+            app,
+            host,
+            path: head::text(head, head.path).to_owned(),
+            method: request.method,
+            started_ns: core.monotonic_ns(),
+        }
     }
 
     fn publish(self, core: &Core, status: u16) {
@@ -219,6 +255,9 @@ impl Observed {
             duration_us: core.monotonic_ns().saturating_sub(self.started_ns) / 1_000,
             at_ms: core.now_ms(),
         };
-        core.events.publish(<fazt_sdk::event::RequestFinished as fazt_sdk::Event>::NAME, &fazt_sdk::wire::to_vec(&event).into());
+        core.events.publish(
+            <fazt_sdk::event::RequestFinished as fazt_sdk::Event>::NAME,
+            &fazt_sdk::wire::to_vec(&event).into(),
+        );
     }
 }

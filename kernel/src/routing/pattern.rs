@@ -22,7 +22,8 @@ impl Pattern {
     /// # Errors
     /// `Invalid`, naming the pattern.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| Error::invalid(format!("the route pattern `{text}` is wrong: {why}"));
+        let wrong =
+            |why: &str| Error::invalid(format!("the route pattern `{text}` is wrong: {why}"));
         let rest = text.strip_prefix('/').ok_or_else(|| wrong("it does not start with /"))?;
         let mut segments = Vec::new();
         if rest.is_empty() {
@@ -37,7 +38,9 @@ impl Pattern {
                     None => Segment::One(inner.to_owned()),
                 },
                 None if part.contains(['{', '}']) => return Err(wrong("a brace stands alone")),
-                None if part.is_empty() && number + 1 < parts.len() => return Err(wrong("an empty segment")),
+                None if part.is_empty() && number + 1 < parts.len() => {
+                    return Err(wrong("an empty segment"));
+                }
                 None => Segment::Literal((*part).to_owned()),
             };
             if matches!(&segment, Segment::One(name) | Segment::Rest(name) if name.is_empty()) {
@@ -79,7 +82,10 @@ impl Pattern {
     /// Whether `path` matches; captures are given as spans of `path`.
     pub(crate) fn matches(&self, path: &str, captures: &mut Vec<Span>) -> bool {
         captures.clear();
-        let span = |start: usize, len: usize| Span { start: u32::try_from(start).unwrap_or(u32::MAX), len: u32::try_from(len).unwrap_or(0) };
+        let span = |start: usize, len: usize| Span {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            len: u32::try_from(len).unwrap_or(0),
+        };
         let mut at = 1;
         let mut left = match path.strip_prefix('/') {
             Some("") => None,
@@ -116,7 +122,10 @@ mod tests {
     fn captured(pattern: &str, path: &str) -> Option<Vec<String>> {
         let mut captures = Vec::new();
         Pattern::parse(pattern).unwrap().matches(path, &mut captures).then(|| {
-            captures.iter().map(|span| path[span.start as usize..(span.start + span.len) as usize].to_owned()).collect()
+            captures
+                .iter()
+                .map(|span| path[span.start as usize..(span.start + span.len) as usize].to_owned())
+                .collect()
         })
     }
 
@@ -130,7 +139,10 @@ mod tests {
         assert_eq!(captured("/api/apps/{app}", "/api/apps/blog"), Some(vec!["blog".to_owned()]));
         assert_eq!(captured("/api/apps/{app}", "/api/apps/"), None);
         assert_eq!(captured("/api/apps/{app}", "/api/apps/blog/x"), None);
-        assert_eq!(captured("/api/apps/{app}/files", "/api/apps/b/files"), Some(vec!["b".to_owned()]));
+        assert_eq!(
+            captured("/api/apps/{app}/files", "/api/apps/b/files"),
+            Some(vec!["b".to_owned()])
+        );
         assert_eq!(captured("/{path...}", "/"), Some(vec![String::new()]));
         assert_eq!(captured("/{path...}", "/a/b/"), Some(vec!["a/b/".to_owned()]));
         assert_eq!(captured("/x/{path...}", "/x"), Some(vec![String::new()]));
@@ -146,8 +158,12 @@ mod tests {
 
     #[test]
     fn the_more_literal_pattern_comes_first() {
-        let mut patterns = ["/{rest...}", "/a/{x}", "/a", "/a/{rest...}", "/a/b"].map(|text| (Pattern::parse(text).unwrap().specificity(), text));
+        let mut patterns = ["/{rest...}", "/a/{x}", "/a", "/a/{rest...}", "/a/b"]
+            .map(|text| (Pattern::parse(text).unwrap().specificity(), text));
         patterns.sort();
-        assert_eq!(patterns.map(|(_, text)| text), ["/a/b", "/a", "/a/{x}", "/a/{rest...}", "/{rest...}"]);
+        assert_eq!(
+            patterns.map(|(_, text)| text),
+            ["/a/b", "/a", "/a/{x}", "/a/{rest...}", "/{rest...}"]
+        );
     }
 }

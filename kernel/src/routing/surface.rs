@@ -26,7 +26,11 @@ pub(crate) enum Place {
 pub(crate) fn place(host: &str, domain: &str, directory: &Snapshot) -> Place {
     let Some(below) = host.strip_suffix(domain) else {
         // The bare address of the machine leads to the landing page, which gives nothing away.
-        return if host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() { Place::Node } else { Place::Unknown };
+        return if host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
+            Place::Node
+        } else {
+            Place::Unknown
+        };
     };
     if below.is_empty() {
         return Place::Node;
@@ -52,8 +56,14 @@ mod tests {
     fn hosts_lead_where_the_directory_says() {
         let id = AppId::from_key(*b"000000000000").unwrap();
         let mut directory = Snapshot::default();
-        for (name, target) in [("blog", Target::App(id)), ("old", Target::Redirect("https://new.example".into())), ("kept", Target::Reserved)] {
-            directory.aliases.insert(name.to_owned(), Alias { name: name.to_owned(), target, created_at_ms: 0 });
+        for (name, target) in [
+            ("blog", Target::App(id)),
+            ("old", Target::Redirect("https://new.example".into())),
+            ("kept", Target::Reserved),
+        ] {
+            directory
+                .aliases
+                .insert(name.to_owned(), Alias { name: name.to_owned(), target, created_at_ms: 0 });
         }
         for (host, expected) in [
             ("example.com", Place::Node),

@@ -66,7 +66,13 @@ impl Table {
                     Surface::Node => &mut table.node,
                     Surface::Admin => &mut table.admin,
                 };
-                lines.add(plugin, number, route.method, &route.pattern, Target::Route(route.clone()));
+                lines.add(
+                    plugin,
+                    number,
+                    route.method,
+                    &route.pattern,
+                    Target::Route(route.clone()),
+                );
             }
             for (number, operation) in plugin.manifest.operations.iter().enumerate() {
                 let target = Target::Operation(Box::new(operation.clone()));
@@ -81,7 +87,13 @@ impl Table {
     }
 
     /// The line for this request. `captures` is filled with spans of `path`.
-    pub(crate) fn find(&self, surface: Surface, method: Method, path: &str, captures: &mut Vec<Span>) -> Found<'_> {
+    pub(crate) fn find(
+        &self,
+        surface: Surface,
+        method: Method,
+        path: &str,
+        captures: &mut Vec<Span>,
+    ) -> Found<'_> {
         let lines = match surface {
             Surface::App => &self.app,
             Surface::Node => &self.node,
@@ -96,7 +108,11 @@ impl Table {
             }
             match entry.method {
                 None => return Found::Entry(entry),
-                Some(allows) if allows == method || (allows == Method::Get && method == Method::Head) => return Found::Entry(entry),
+                Some(allows)
+                    if allows == method || (allows == Method::Get && method == Method::Head) =>
+                {
+                    return Found::Entry(entry);
+                }
                 Some(allows) => allowed.push(allows),
             }
         }
@@ -107,12 +123,26 @@ impl Table {
     pub(crate) fn lines(&self) -> impl Iterator<Item = (Surface, &Entry)> {
         [(Surface::Node, &self.node), (Surface::App, &self.app), (Surface::Admin, &self.admin)]
             .into_iter()
-            .flat_map(|(surface, lines)| lines.by_first.values().flatten().chain(&lines.others).map(move |entry| (surface, entry)))
+            .flat_map(|(surface, lines)| {
+                lines
+                    .by_first
+                    .values()
+                    .flatten()
+                    .chain(&lines.others)
+                    .map(move |entry| (surface, entry))
+            })
     }
 }
 
 impl Lines {
-    fn add(&mut self, plugin: &Arc<Running>, number: usize, method: Option<Method>, pattern: &str, target: Target) {
+    fn add(
+        &mut self,
+        plugin: &Arc<Running>,
+        number: usize,
+        method: Option<Method>,
+        pattern: &str,
+        target: Target,
+    ) {
         // Manifests are checked when they are taken in; a pattern that is wrong all the same is
         // not served.
         let Ok(pattern) = Pattern::parse(pattern) else { return };

@@ -39,7 +39,9 @@ impl Secrets {
     /// What the cartridge says.
     pub(crate) async fn load(cartridge: &Cartridge) -> Result<Self> {
         let mut fresh = [0; 32];
-        getrandom::fill(&mut fresh).map_err(|error| Error::internal(format!("the system gave no random bytes: {error}")))?;
+        getrandom::fill(&mut fresh).map_err(|error| {
+            Error::internal(format!("the system gave no random bytes: {error}"))
+        })?;
         let key = store::sealing_key(cartridge, fresh).await?;
         Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()) })
     }
@@ -50,9 +52,14 @@ impl Secrets {
     /// `Internal` when the system gives no randomness.
     pub(crate) fn seal(&self, owner: &str, label: &str, plain: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| Error::internal(format!("the system gave no random bytes: {error}")))?;
+        getrandom::fill(&mut nonce).map_err(|error| {
+            Error::internal(format!("the system gave no random bytes: {error}"))
+        })?;
         let payload = Payload { msg: plain, aad: &associated(owner, label) };
-        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| Error::internal("sealing failed"))?;
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| Error::internal("sealing failed"))?;
         Ok([&[FORMAT][..], &nonce, &sealed].concat())
     }
 
@@ -61,7 +68,11 @@ impl Secrets {
     /// # Errors
     /// `Invalid` when it was changed or belongs elsewhere.
     pub(crate) fn open(&self, owner: &str, label: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-        let refused = || Error::invalid(format!("the sealed value `{label}` cannot be opened: it was changed, or sealed for something else"));
+        let refused = || {
+            Error::invalid(format!(
+                "the sealed value `{label}` cannot be opened: it was changed, or sealed for something else"
+            ))
+        };
         let (&format, rest) = sealed.split_first().ok_or_else(refused)?;
         let (nonce, content) = rest.split_at_checked(NONCE_BYTES).ok_or_else(refused)?;
         let nonce = <[u8; NONCE_BYTES]>::try_from(nonce).map_err(|_| refused())?;

@@ -52,34 +52,39 @@ const RECORD_BYTES_MAX: usize = 8 * 1024;
 
 /// Counters that only go up.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Requests that were answered.
-    pub requests: AtomicU64,
+    pub(crate) requests: AtomicU64,
     /// Panics that were caught anywhere. A healthy node shows 0.
-    pub panics: AtomicU64,
+    pub(crate) panics: AtomicU64,
     /// Events that were dropped because a listener's queue was full.
-    pub events_dropped: AtomicU64,
+    pub(crate) events_dropped: AtomicU64,
 }
 
 /// Log and counters of one node.
 #[derive(Debug)]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     clock: Arc<dyn Clock>,
     least_urgent: Level,
     terminal: bool,
     /// The counters.
-    pub counters: Counters,
+    pub(crate) counters: Counters,
 }
 
 impl Telemetry {
     /// Logs records up to `least_urgent` to standard error.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, least_urgent: Level) -> Self {
-        Self { clock, least_urgent, terminal: std::io::stderr().is_terminal(), counters: Counters::default() }
+    pub(crate) fn new(clock: Arc<dyn Clock>, least_urgent: Level) -> Self {
+        Self {
+            clock,
+            least_urgent,
+            terminal: std::io::stderr().is_terminal(),
+            counters: Counters::default(),
+        }
     }
 
     /// Writes one record. `fields` is a JSON object or empty. Blocks for one write to standard error.
-    pub fn log(&self, level: Level, source: &str, message: &str, fields: &str) {
+    pub(crate) fn log(&self, level: Level, source: &str, message: &str, fields: &str) {
         if level > self.least_urgent {
             return;
         }
@@ -95,22 +100,20 @@ impl Telemetry {
                 "source": source,
                 "message": message,
             });
-            if let (Some(record), Ok(fields)) = (record.as_object_mut(), serde_json::from_str::<serde_json::Value>(fields)) {
+            if let (Some(record), Ok(fields)) =
+                (record.as_object_mut(), serde_json::from_str::<serde_json::Value>(fields))
+            {
                 record.insert("fields".to_owned(), fields);
             }
             record.to_string()
         };
         if line.len() > RECORD_BYTES_MAX {
-            let cut = (0..=RECORD_BYTES_MAX).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+            let cut =
+                (0..=RECORD_BYTES_MAX).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
             line.truncate(cut);
         }
         line.push('\n');
         // A log that cannot be written has nowhere to say so.
         drop(std::io::stderr().write_all(line.as_bytes()));
-    }
-
-    /// Counts and logs a panic that was caught.
-    pub fn panicked(&self, source: &str, message: &str) {
-        self.log(Level::Error, source, &format!("panicked: {message}"), "");
     }
 }

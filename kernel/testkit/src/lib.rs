@@ -1,1 +1,274 @@
-//! Placeholder.
+//! `TestKernel`: a whole node on a temporary cartridge, without sockets, for the tests of plugins.
+//!
+//! ```no_run
+//! # async fn example(plugin: fazt_testkit::BuiltIn) -> fazt_sdk::Result<()> {
+//! let kernel = fazt_testkit::TestKernel::with(vec![plugin]).await?;
+//! let app = kernel.app("blog").await?;
+//! let answer = kernel.get("blog", "/_visits").await;
+//! assert_eq!(answer.status, 200);
+//! # Ok(()) }
+//! ```
+
+mod answer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use fazt_kernel::{AdminRequest, BootOptions, Kernel, Level, Mode};
+use fazt_sdk::call::Principal;
+use fazt_sdk::http::{Body, Method};
+use fazt_sdk::{AppId, Error, Result};
+use serde_json::Value;
+
+pub use answer::Answer;
+pub use fazt_kernel::BuiltIn;
+
+/// A node on a temporary cartridge. The cartridge goes with it.
+pub struct TestKernel {
+    kernel: Option<Kernel>,
+    built_in: Vec<BuiltIn>,
+    libraries: Vec<PathBuf>,
+    settings: BTreeMap<String, String>,
+    directory: tempfile::TempDir,
+}
+
+/// Who makes a request to the admin API.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// The principal.
+    pub principal: Principal,
+    /// Bits of the scopes.
+    pub scopes: u64,
+    /// The only app that it may touch.
+    pub limited_to: Option<AppId>,
+}
+
+impl Caller {
+    /// The owner.
+    pub const OWNER: Self =
+        Self { principal: Principal::Owner, scopes: u64::MAX, limited_to: None };
+    /// Nobody known.
+    pub const ANONYMOUS: Self =
+        Self { principal: Principal::Anonymous, scopes: 0, limited_to: None };
+}
+
+impl TestKernel {
+    /// A node with these plugins compiled in.
+    ///
+    /// # Errors
+    /// What keeps the node from starting. A plugin that does not start is an error here.
+    pub async fn with(built_in: Vec<BuiltIn>) -> Result<Self> {
+        Self::configured(built_in, Vec::new(), &[]).await
+    }
+
+    /// A node that loads these libraries.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn loaded(libraries: Vec<PathBuf>) -> Result<Self> {
+        Self::configured(Vec::new(), libraries, &[]).await
+    }
+
+    /// A node with plugins compiled in, libraries, and settings as on the command line.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn configured(
+        built_in: Vec<BuiltIn>,
+        libraries: Vec<PathBuf>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let directory = tempfile::tempdir()
+            .map_err(|error| Error::internal(format!("a temporary directory: {error}")))?;
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let mut kernel = Self { kernel: None, built_in, libraries, settings, directory };
+        kernel.start().await?;
+        for library in kernel.libraries.clone() {
+            let bytes = std::fs::read(&library).map_err(|error| {
+                Error::not_found(format!("{}: {error}; build it first", library.display()))
+            })?;
+            let answer = kernel.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await;
+            if answer.status != 200 {
+                return Err(Error::invalid(format!(
+                    "{} is not added: {}",
+                    library.display(),
+                    answer.text()
+                )));
+            }
+        }
+        Ok(kernel)
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let mut options = BootOptions::new(self.cartridge(), Mode::Serve, self.built_in.clone());
+        options.create = true;
+        options.settings = self.settings.clone();
+        options.log_level = Level::Error;
+        let kernel = Kernel::boot(options).await?;
+        let missing: Vec<_> = self
+            .built_in
+            .iter()
+            .map(|plugin| plugin.name)
+            .filter(|name| !kernel.started().iter().any(|started| started == name))
+            .collect();
+        if !missing.is_empty() {
+            return Err(Error::invalid(format!(
+                "these plugins did not start: {}",
+                missing.join(", ")
+            )));
+        }
+        self.kernel = Some(kernel);
+        Ok(())
+    }
+
+    /// Stops the node cleanly and starts it again on the same cartridge.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn restart(&mut self) -> Result<()> {
+        if let Some(kernel) = self.kernel.take() {
+            kernel.stop().await?;
+        }
+        self.start().await
+    }
+
+    /// Stops the node; the cartridge stays until this value is dropped.
+    ///
+    /// # Errors
+    /// When the cartridge could not be closed well.
+    pub async fn stop(&mut self) -> Result<()> {
+        match self.kernel.take() {
+            Some(kernel) => kernel.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The cartridge's file.
+    #[must_use]
+    pub fn cartridge(&self) -> PathBuf {
+        self.directory.path().join("data.db")
+    }
+
+    /// The directory of the cartridge.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The node itself.
+    ///
+    /// # Panics
+    /// After [`Self::stop`].
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that uses a stopped node is wrong")]
+    pub fn kernel(&self) -> &Kernel {
+        self.kernel.as_ref().expect("the node was stopped")
+    }
+
+    /// A request to the admin API.
+    pub async fn admin(
+        &self,
+        caller: Caller,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.admin_with(caller, method, path, query, &[], body).await
+    }
+
+    /// A request to the admin API with headers.
+    pub async fn admin_with(
+        &self,
+        caller: Caller,
+        method: Method,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let request = request(method, path, query, headers, body.into());
+        Answer::read(
+            self.kernel()
+                .admin_as(caller.principal, caller.scopes, caller.limited_to, request)
+                .await,
+        )
+        .await
+    }
+
+    /// The data of an admin operation called by the owner.
+    ///
+    /// # Errors
+    /// What the operation answers, with its code.
+    pub async fn operate(&self, method: Method, path: &str, input: Value) -> Result<Value> {
+        let (query, body) = match (method, &input) {
+            (Method::Get | Method::Delete, Value::Object(fields)) => {
+                let pairs: Vec<_> = fields
+                    .iter()
+                    .map(|(name, value)| {
+                        format!(
+                            "{name}={}",
+                            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                        )
+                    })
+                    .collect();
+                (pairs.join("&"), String::new())
+            }
+            (Method::Get | Method::Delete, _) => (String::new(), String::new()),
+            (_, Value::Null) => (String::new(), String::new()),
+            _ => (String::new(), input.to_string()),
+        };
+        self.admin(Caller::OWNER, method, path, &query, body).await.data()
+    }
+
+    /// Makes an app with that alias.
+    ///
+    /// # Errors
+    /// As the service `fazt.apps/1`.
+    pub async fn app(&self, name: &str) -> Result<AppId> {
+        self.kernel().ensure_app(name).await
+    }
+
+    /// A GET request to an app's host.
+    pub async fn get(&self, app: &str, path: &str) -> Answer {
+        self.request(app, Method::Get, path, &[], "").await
+    }
+
+    /// A request to an app's host; the path may carry a query.
+    pub async fn request(
+        &self,
+        app: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = request(method, path, query, headers, body.into());
+        let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
+        Answer::read(self.kernel().request(&host, request).await).await
+    }
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    query: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> AdminRequest {
+    AdminRequest {
+        method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        body: if body.is_empty() { Body::empty() } else { Body::full(body) },
+    }
+}

@@ -1,0 +1,166 @@
+//! What all parts of a node share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fazt_sdk::call::Call;
+use fazt_sdk::services::apps::App as AppRecord;
+use fazt_sdk::{Error, Result};
+use tokio::runtime::Handle;
+
+use crate::access::Access;
+use crate::cartridge::{Cartridge, Mode};
+use crate::config::Config;
+use crate::directory::{App, Directory, Snapshot};
+use crate::events::Events;
+use crate::registry::Registry;
+use crate::registry::service::Services;
+use crate::secrets::Secrets;
+use crate::tasks::Tasks;
+use crate::telemetry::Telemetry;
+
+/// How long one request may take, from its head to the response's.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// The parts of a node. Held by the node itself; everything that is handed out holds it weakly.
+pub(crate) struct Core {
+    pub(crate) mode: Mode,
+    pub(crate) cartridge: Cartridge,
+    pub(crate) runtime: Handle,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) config: Config,
+    pub(crate) secrets: Secrets,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) access: Access,
+    pub(crate) events: Events,
+    pub(crate) services: Services,
+    pub(crate) registry: Arc<Registry>,
+    /// The kernel's own tasks.
+    pub(crate) tasks: Tasks,
+    /// What changes when a setting does and every request reads.
+    pub(crate) address: ArcSwap<Address>,
+}
+
+/// Where the node is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) domain: Arc<str>,
+    pub(crate) scheme: &'static str,
+    /// The port as it appears in addresses; nothing when it is the scheme's own.
+    pub(crate) port: Option<u16>,
+}
+
+impl Core {
+    /// Whether this is one command on a closed cartridge, not a server.
+    pub(crate) fn is_command(&self) -> bool {
+        self.mode == Mode::Command
+    }
+
+    /// The node's own name.
+    pub(crate) fn domain(&self) -> Arc<str> {
+        Arc::clone(&self.address.load().domain)
+    }
+
+    /// The address of a label below the domain; of the domain itself for an empty one.
+    pub(crate) fn url(&self, label: &str) -> String {
+        let address = self.address.load();
+        let dot = if label.is_empty() { "" } else { "." };
+        let port = address.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{label}{dot}{}{port}", address.scheme, address.domain)
+    }
+
+    /// The address of the dashboard.
+    pub(crate) fn admin_url(&self) -> String {
+        self.url("admin")
+    }
+
+    /// A link that signs the owner in once. The token stands after `#`, so no server log holds it.
+    ///
+    /// # Errors
+    /// What the cartridge says.
+    pub(crate) async fn login_link(&self) -> Result<String> {
+        Ok(format!("{}/login#{}", self.admin_url(), self.access.create_login_link().await?))
+    }
+
+    /// Reads the settings that requests depend on again.
+    pub(crate) fn settings_changed(&self) {
+        let domain: Arc<str> = self.config.text("server.domain").to_ascii_lowercase().into();
+        let before = self.address.load();
+        self.address.store(Arc::new(Address { domain, ..Address::clone(&before) }));
+    }
+
+    /// Remembers the port that the node listens on.
+    pub(crate) fn listening_on(&self, port: u16) {
+        let before = self.address.load();
+        self.address.store(Arc::new(Address {
+            port: (port != 80).then_some(port),
+            ..Address::clone(&before)
+        }));
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.cartridge.clock().unix_ms()).unwrap_or(0)
+    }
+
+    /// Nanoseconds since the node started.
+    pub(crate) fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.cartridge.clock().monotonic().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// When a request that begins now must have ended.
+    pub(crate) fn deadline_ns(&self) -> u64 {
+        self.monotonic_ns() + u64::try_from(REQUEST_LIMIT.as_nanos()).unwrap_or(0)
+    }
+
+    /// The body limit of requests whose route says nothing.
+    pub(crate) fn edge_body_bytes(&self) -> u64 {
+        self.config
+            .get("edge.body_bytes")
+            .ok()
+            .and_then(|value| value.as_u64())
+            .unwrap_or(1024 * 1024)
+    }
+
+    /// `len` random bytes.
+    ///
+    /// # Errors
+    /// `Internal` when the system gives none.
+    pub(crate) fn random(&self, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::internal(format!("the system gave no random bytes: {error}"))
+        })?;
+        Ok(bytes)
+    }
+
+    /// An app as plugins and clients see it.
+    pub(crate) fn app_record(&self, directory: &Snapshot, app: &App) -> AppRecord {
+        let aliases: Vec<_> =
+            directory.aliases_of(app.id).into_iter().map(|alias| alias.name.clone()).collect();
+        AppRecord {
+            id: app.id,
+            name: app.name.clone(),
+            created_at_ms: app.created_at_ms,
+            urls: aliases.iter().map(|alias| self.url(alias)).collect(),
+            aliases,
+        }
+    }
+
+    /// The app that `reference` names, if the caller may touch it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Denied` for a key of another app.
+    pub(crate) fn find_app(&self, call: &Call, reference: &str) -> Result<AppRecord> {
+        let directory = self.directory.now();
+        let app = directory.find(reference).ok_or_else(|| {
+            Error::not_found(format!(
+                "there is no app `{reference}`; `fazt app list` shows those that are there"
+            ))
+            .with_code("NO_SUCH_APP")
+        })?;
+        call.check_app(app.id)?;
+        Ok(self.app_record(&directory, app))
+    }
+}
