@@ -11,9 +11,11 @@ pub(crate) struct Tool {
 }
 
 /// Everything beyond Rust and a C compiler.
-pub(crate) const TOOLS: &[Tool] = &[
-    Tool { program: "strace", package: "strace", needed_for: "injecting failed syncs and full disks" },
-];
+pub(crate) const TOOLS: &[Tool] = &[Tool {
+    program: "strace",
+    package: "strace",
+    needed_for: "injecting failed syncs and full disks",
+}];
 
 /// Whether `program` is on the path.
 #[expect(clippy::disallowed_methods, reason = "looks for programs where the shell does")]
@@ -33,7 +35,11 @@ pub(crate) fn missing_tools() -> Vec<&'static Tool> {
     println!("fetching the Debian packages {}", packages.join(", "));
     let apt = |words: &[&str]| {
         let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
     if apt(&["update", "-q"]) {

@@ -31,11 +31,27 @@ const fn cargo(name: &'static str, budget_s: u64, words: &'static [&'static str]
 const ORDINARY: &[Suite] = &[
     cargo("format", 10, &["fmt", "--all", "--check"]),
     cargo("lints", 240, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    cargo("left-out builds", 120, &["check", "--package", "fazt", "--tests", "--no-default-features"]),
+    cargo(
+        "left-out builds",
+        120,
+        &["check", "--package", "fazt", "--tests", "--no-default-features"],
+    ),
     cargo("build", 240, &["test", "--workspace", "--no-run"]),
     cargo("tests", 600, &["test", "--workspace", "--no-fail-fast"]),
-    Suite { name: "documentation", budget_s: 120, program: "cargo", words: &["doc", "--workspace", "--no-deps"], environment: &[("RUSTDOCFLAGS", "-D warnings")] },
-    Suite { name: "static build", budget_s: 240, program: "bash", words: &["tests/static-build.sh"], environment: &[] },
+    Suite {
+        name: "documentation",
+        budget_s: 120,
+        program: "cargo",
+        words: &["doc", "--workspace", "--no-deps"],
+        environment: &[("RUSTDOCFLAGS", "-D warnings")],
+    },
+    Suite {
+        name: "static build",
+        budget_s: 240,
+        program: "bash",
+        words: &["tests/static-build.sh"],
+        environment: &[],
+    },
 ];
 
 const LONG: &[Suite] = &[Suite {
@@ -61,20 +77,36 @@ pub(crate) fn run(size: Size) -> Result<(), String> {
         let started = Instant::now();
         let mut command = Command::new(suite.program);
         command.args(suite.words).envs(suite.environment.iter().copied());
-        let status = command.status().map_err(|error| format!("start {}: {error}", suite.program))?;
+        let status =
+            command.status().map_err(|error| format!("start {}: {error}", suite.program))?;
         let took = started.elapsed();
         if !status.success() {
-            return Err(format!("the suite `{}` failed after {} s: {} {}", suite.name, took.as_secs(), suite.program, suite.words.join(" ")));
+            return Err(format!(
+                "the suite `{}` failed after {} s: {} {}",
+                suite.name,
+                took.as_secs(),
+                suite.program,
+                suite.words.join(" ")
+            ));
         }
-        let over = if took > Duration::from_secs(suite.budget_s) { "  over its budget" } else { "" };
-        report.push(format!("  {:<18} {:>5} s of {:>5} s{over}", suite.name, took.as_secs(), suite.budget_s));
+        let over =
+            if took > Duration::from_secs(suite.budget_s) { "  over its budget" } else { "" };
+        report.push(format!(
+            "  {:<18} {:>5} s of {:>5} s{over}",
+            suite.name,
+            took.as_secs(),
+            suite.budget_s
+        ));
     }
     println!("\nall suites passed:\n{}", report.join("\n"));
     if missing.is_empty() {
         println!("nothing was left out for want of a program");
     }
     for tool in missing {
-        println!("left out: {} (needs `{}`, which is not here and could not be installed)", tool.needed_for, tool.program);
+        println!(
+            "left out: {} (needs `{}`, which is not here and could not be installed)",
+            tool.needed_for, tool.program
+        );
     }
     Ok(())
 }
