@@ -47,6 +47,7 @@ pub use fazt_abi as abi;
 pub use fazt_macros::{Event, Wire, service};
 pub use ids::AppId;
 pub use plugin::{Plugin, Started};
+pub use serde_json::{Value as Json, json};
 pub use wire::Wire;
 
 /// What nearly every plugin uses.

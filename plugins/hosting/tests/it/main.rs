@@ -1,8 +1,13 @@
-//! Deploy archives through the crate's public surface: good ones, hostile ones, damaged ones.
+//! Deploy archives through the crate's public surface, and the plugin inside a kernel.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
+mod deploys;
 mod good;
 mod hostile;
+mod moves;
 mod mutations;
+mod serving;
+mod uploads;
+mod world;
 mod zip_builder;
