@@ -36,7 +36,7 @@ fn run(mode: &str, kills: usize, acks: usize) -> Series {
             }
             acked
         });
-        std::thread::sleep(Duration::from_millis(100 + random.below(900)));
+        std::thread::sleep(Duration::from_millis(30 + random.below(500)));
         victim.kill().unwrap();
         victim.wait().unwrap();
         let acked = reader.join().unwrap();
