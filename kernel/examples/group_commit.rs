@@ -55,7 +55,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn measure(path: &Path, batch_max_closures: usize, seconds: f64) -> Result<f64, CartridgeError> {
+async fn measure(
+    path: &Path,
+    batch_max_closures: usize,
+    seconds: f64,
+) -> Result<f64, CartridgeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Cartridge::create(path, &clock)?;
     let options = Options { batch_max_closures, ..Options::default() };

@@ -138,9 +138,8 @@ impl Gate {
 
     fn schema(&self, owner: &Owner, action: AuthAction<'_>) -> Option<String> {
         match action {
-            AuthAction::CreateTable { table_name } | AuthAction::CreateView { view_name: table_name } => {
-                self.name(owner, table_name)
-            }
+            AuthAction::CreateTable { table_name }
+            | AuthAction::CreateView { view_name: table_name } => self.name(owner, table_name),
             AuthAction::CreateIndex { index_name, table_name }
             | AuthAction::CreateTrigger { trigger_name: index_name, table_name } => {
                 let automatic = index_name.starts_with("sqlite_autoindex_");
@@ -216,9 +215,8 @@ impl Gate {
             // Spelled exactly, so that every table's name looks like its owner's.
             Role::Plugin => prefix_of(name).is_some_and(|prefix| prefix == owner.name()),
         };
-        (!allowed).then(|| {
-            format!("`{owner}` may not create `{name}`: its names begin with `{owner}_`")
-        })
+        (!allowed)
+            .then(|| format!("`{owner}` may not create `{name}`: its names begin with `{owner}_`"))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -301,11 +301,7 @@ impl Reader<'_> {
         self.session().own_query(
             "SELECT id, size, put_at, data IS NULL, hash FROM blob \
              WHERE hash > ?1 AND put_at < ?2 ORDER BY hash LIMIT ?3",
-            &[
-                Value::Blob(&after),
-                Value::Integer(before_ms),
-                Value::Integer(i64::from(limit)),
-            ],
+            &[Value::Blob(&after), Value::Integer(before_ms), Value::Integer(i64::from(limit))],
             &mut |row| {
                 let Ok(hash) = row.blob(4).map(<[u8; 32]>::try_from) else {
                     return ControlFlow::Continue(());

@@ -7,7 +7,9 @@ use std::{
     ffi::OsString,
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -60,10 +62,8 @@ pub(super) fn protect(path: &Path) -> Result<(), CartridgeError> {
 /// Makes the directory for `path` where it is missing; what is made is 0700.
 pub(super) fn create_parent(path: &Path) -> Result<(), CartridgeError> {
     let parent = parent(path);
-    let missing: Vec<&Path> = parent
-        .ancestors()
-        .take_while(|p| !p.as_os_str().is_empty() && !p.exists())
-        .collect();
+    let missing: Vec<&Path> =
+        parent.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     for directory in missing.into_iter().rev() {
         DirBuilder::new()
             .mode(PRIVATE_DIRECTORY)
@@ -151,9 +151,8 @@ pub(super) fn read_header(path: &Path) -> Result<(u32, u32), CartridgeError> {
     File::open(path)
         .and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header))
         .map_err(|e| CartridgeError::io("read", path, &e))?;
-    let refuse = |why: &str| {
-        Err(CartridgeError::NotACartridge { path: path.into(), why: why.into() })
-    };
+    let refuse =
+        |why: &str| Err(CartridgeError::NotACartridge { path: path.into(), why: why.into() });
     if header.is_empty() {
         return refuse("it is empty");
     }

@@ -107,7 +107,9 @@ fn check_structure(session: &Session, found: &mut Verification) -> Result<(), Sq
         let table = row.text(0).unwrap_or("?");
         let parent = row.text(2).unwrap_or("?");
         let rowid = row.integer(1).unwrap_or_default();
-        found.note(format!("row {rowid} of `{table}` refers to a row of `{parent}` that is not there"));
+        found.note(format!(
+            "row {rowid} of `{table}` refers to a row of `{parent}` that is not there"
+        ));
         ControlFlow::Continue(())
     })
 }
@@ -209,7 +211,11 @@ fn sum_up(shared: &Shared, session: &Session) -> Result<CartridgeInfo, SqlError>
         let quoted = name.replace('"', "\"\"");
         let rows = number(&format!("SELECT count(*) FROM \"{quoted}\""))?;
         let bytes = bytes.get(&name).copied().unwrap_or(0);
-        owners.entry(shared.tables.owner_of(&name)).or_default().push(TableInfo { name, rows, bytes });
+        owners.entry(shared.tables.owner_of(&name)).or_default().push(TableInfo {
+            name,
+            rows,
+            bytes,
+        });
     }
     Ok(CartridgeInfo {
         file_bytes: file::length(&shared.path),

@@ -218,7 +218,9 @@ fn check_names(owner: &Owner, wanted: &[Migration<'_>]) -> Result<(), CartridgeE
 }
 
 /// Tells the gates which tables and which owners there are.
-pub(super) fn learn_names(session: &Session) -> Result<(HashSet<String>, HashSet<String>), SqlError> {
+pub(super) fn learn_names(
+    session: &Session,
+) -> Result<(HashSet<String>, HashSet<String>), SqlError> {
     let mut tables = HashSet::new();
     session.own_query(
         "SELECT lower(name) FROM sqlite_schema WHERE type IN ('table', 'view')",

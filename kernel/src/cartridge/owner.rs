@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn a_name_with_an_underscore_cannot_own_tables() {
         assert!(Owner::plugin("hosting").is_ok());
-        for bad in ["", "Hosting", "a_b", "9a", "kernel", "sqlite", "a-b", "a*/b", &"a".repeat(33)] {
+        for bad in ["", "Hosting", "a_b", "9a", "kernel", "sqlite", "a-b", "a*/b", &"a".repeat(33)]
+        {
             assert!(Owner::plugin(bad).is_err(), "{bad}");
         }
     }

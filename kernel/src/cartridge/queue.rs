@@ -99,7 +99,10 @@ impl Queue {
             waiting.sweep();
         }
         if waiting.len >= closures {
-            return Err(CartridgeError::Busy { bound: "write queue, in closures", limit: closures });
+            return Err(CartridgeError::Busy {
+                bound: "write queue, in closures",
+                limit: closures,
+            });
         }
         if is_full(&waiting) {
             return Err(CartridgeError::Busy {
@@ -138,10 +141,8 @@ impl Queue {
                 return Next::End;
             }
             waiting.writer_sleeps = true;
-            let (woken, timeout) = self
-                .arrived
-                .wait_timeout(waiting, idle)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) =
+                self.arrived.wait_timeout(waiting, idle).unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
             waiting.writer_sleeps = false;
             if timeout.timed_out() && waiting.is_empty() && waiting.ended.is_none() {

@@ -97,12 +97,9 @@ impl ReadConnections {
         }
         let session = match &mut *slot {
             Some(session) => session,
-            empty => empty.insert(open::open(
-                &self.path,
-                Purpose::Read,
-                &self.tables,
-                &self.clock,
-            )?),
+            empty => {
+                empty.insert(open::open(&self.path, Purpose::Read, &self.tables, &self.clock)?)
+            }
         };
         snapshot(session, owner, self.limit, closure)
     }

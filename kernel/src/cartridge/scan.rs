@@ -147,12 +147,9 @@ impl Inner {
     ) -> Result<(), CartridgeError> {
         let session = match session {
             Some(session) => session,
-            empty => empty.insert(open::open(
-                &self.path,
-                Purpose::Read,
-                &self.tables,
-                &self.clock,
-            )?),
+            empty => {
+                empty.insert(open::open(&self.path, Purpose::Read, &self.tables, &self.clock)?)
+            }
         };
         let mut closure = Some(closure);
         snapshot(session, owner, self.limit, &mut |reader| match closure.take() {

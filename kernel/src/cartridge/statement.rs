@@ -111,11 +111,7 @@ impl Session {
         error
     }
 
-    fn prepare(
-        &self,
-        owner: Option<&Owner>,
-        sql: &str,
-    ) -> Result<CachedStatement<'_>, SqlError> {
+    fn prepare(&self, owner: Option<&Owner>, sql: &str) -> Result<CachedStatement<'_>, SqlError> {
         let Some(owner) = owner else {
             return self.raw.prepare_cached(sql).map_err(|e| self.error(e));
         };
@@ -157,10 +153,9 @@ impl Session {
     ) -> Result<u64, SqlError> {
         self.bind(statement, params)?;
         let changed = statement.raw_execute().map_err(|e| match e {
-            rusqlite::Error::ExecuteReturnedResults => SqlError::own(
-                SqlErrorKind::Usage,
-                "the statement returns rows: use `query`",
-            ),
+            rusqlite::Error::ExecuteReturnedResults => {
+                SqlError::own(SqlErrorKind::Usage, "the statement returns rows: use `query`")
+            }
             other => self.error(other),
         })?;
         Ok(changed as u64)

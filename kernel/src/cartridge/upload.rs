@@ -132,9 +132,7 @@ impl BlobUpload {
     /// As [`Cartridge::write`].
     pub async fn discard(self) -> Result<(), CartridgeError> {
         let Some(id) = self.id else { return Ok(()) };
-        self.cartridge
-            .write_value(&self.owner, self.app, move |tx| Ok(tx.delete_row(id)?))
-            .await
+        self.cartridge.write_value(&self.owner, self.app, move |tx| Ok(tx.delete_row(id)?)).await
     }
 
     async fn flush(&mut self) -> Result<(), CartridgeError> {

@@ -164,8 +164,7 @@ fn what_cannot_be_used_is_not_restored() {
     foreign[68..72].copy_from_slice(&[0; 4]);
     let mut newer = whole.clone();
     newer[60..64].copy_from_slice(&900_u32.to_be_bytes());
-    let cases: [&[u8]; 6] =
-        [b"", b"hello", &whole[..whole.len() / 2], &damaged, &foreign, &newer];
+    let cases: [&[u8]; 6] = [b"", b"hello", &whole[..whole.len() / 2], &damaged, &foreign, &newer];
     for content in cases {
         std::fs::write(&bad, content).unwrap();
         let before = sha256(&bad);
@@ -204,6 +203,24 @@ fn long_tasks_are_bounded_and_end_when_the_cartridge_closes() {
     assert_eq!(answers[2], Err(busy));
     assert!(answers[..2].contains(&Err(CartridgeError::Closed)), "{answers:?}");
     assert_eq!(files(&place.path), ["data.db"]);
+}
+
+#[test]
+fn vacuum_gives_the_space_of_deleted_content_back() {
+    let place = Place::new();
+    let cartridge = place.open();
+    for i in 0..200 {
+        add(&cartridge, &format!("{i} {}", "x".repeat(20_000))).unwrap();
+    }
+    let delete = |tx: &fazt_kernel::cartridge::WriteTx<'_>| {
+        Ok(tx.execute("DELETE FROM note_entry WHERE id > 1", &[])?)
+    };
+    assert_eq!(block_on(cartridge.write_value(&note(), None, delete)), Ok(199));
+    cartridge.vacuum().wait().unwrap();
+    let info = cartridge.info().wait().unwrap();
+    assert!(info.file_bytes < 1 << 20 && info.wal_bytes == 0, "{info:?}");
+    assert_eq!(texts(&cartridge).len(), 1);
+    assert!(cartridge.verify().wait().unwrap().problems.is_empty());
 }
 
 #[test]

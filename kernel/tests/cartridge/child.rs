@@ -60,7 +60,10 @@ fn wait_for_parent() {
 
 #[test]
 #[ignore = "runs only as a child of another test"]
-#[expect(clippy::disallowed_methods, reason = "the parent says what to play through the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the parent says what to play through the environment"
+)]
 fn plays_its_role() {
     let (Ok(role), Ok(path)) = (std::env::var(ROLE), std::env::var(PATH)) else { return };
     let path = Path::new(&path);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use fazt_kernel::cartridge::{Cartridge, CartridgeError, From, SqlErrorKind, TxError};
+use fazt_kernel::cartridge::{Cartridge, CartridgeError, SqlErrorKind, SubscribeFrom, TxError};
 
 use crate::support::{Place, abort, block_on, note};
 
@@ -56,7 +56,11 @@ fn a_reader_takes_the_kinds_and_the_number_that_it_asks_for() {
     let (seen, to) = after(&cartridge, to, &["b"], 2);
     assert_eq!((seen.len(), to), (1, 6));
     assert_eq!(after(&cartridge, to, &["b"], 2), (vec![], 6));
-    assert_eq!(after(&cartridge, 0, &["none"], 2), (vec![], 6), "the cursor passes what is skipped");
+    assert_eq!(
+        after(&cartridge, 0, &["none"], 2),
+        (vec![], 6),
+        "the cursor passes what is skipped"
+    );
 }
 
 #[test]
@@ -68,8 +72,8 @@ fn a_cursor_survives_and_moves_with_its_own_write_only() {
         block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.subscribe(name, from)?)))
             .unwrap();
     };
-    subscribe("oldest", From::Oldest);
-    subscribe("next", From::Next);
+    subscribe("oldest", SubscribeFrom::Oldest);
+    subscribe("next", SubscribeFrom::Next);
     let cursor = |cartridge: &Cartridge, name: &'static str| {
         cartridge.read_value(&note(), |reader| Ok(reader.cursor(name)?)).unwrap()
     };
@@ -83,19 +87,18 @@ fn a_cursor_survives_and_moves_with_its_own_write_only() {
     assert!(undone.is_err());
     assert_eq!(cursor(&cartridge, "oldest"), Some(0));
     for seq in [1, 0] {
-        block_on(cartridge.write_value(&note(), None, move |tx| {
-            Ok(tx.advance_cursor("oldest", seq)?)
-        }))
+        block_on(
+            cartridge.write_value(&note(), None, move |tx| Ok(tx.advance_cursor("oldest", seq)?)),
+        )
         .unwrap();
     }
     assert_eq!(cursor(&cartridge, "oldest"), Some(1), "never back");
-    subscribe("oldest", From::Oldest);
+    subscribe("oldest", SubscribeFrom::Oldest);
     drop(cartridge);
     let cartridge = place.open();
     assert_eq!(cursor(&cartridge, "oldest"), Some(1));
-    let unknown = block_on(
-        cartridge.write_value(&note(), None, |tx| Ok(tx.advance_cursor("nobody", 1)?)),
-    );
+    let unknown =
+        block_on(cartridge.write_value(&note(), None, |tx| Ok(tx.advance_cursor("nobody", 1)?)));
     match unknown {
         Err(CartridgeError::Tx(TxError::Sql(e))) => assert_eq!(e.kind, SqlErrorKind::Usage),
         other => panic!("{other:?}"),
@@ -107,19 +110,19 @@ fn only_what_everybody_passed_is_pruned() {
     let place = Place::new();
     let cartridge = place.open();
     for name in ["a", "b"] {
-        block_on(cartridge.write_value(&note(), None, move |tx| {
-            Ok(tx.subscribe(name, From::Oldest)?)
-        }))
+        block_on(
+            cartridge.write_value(&note(), None, move |tx| {
+                Ok(tx.subscribe(name, SubscribeFrom::Oldest)?)
+            }),
+        )
         .unwrap();
     }
     for _ in 0..5 {
         emit(&cartridge, "k", b"x");
     }
     let advance = |name: &'static str, seq| {
-        block_on(cartridge.write_value(&note(), None, move |tx| {
-            Ok(tx.advance_cursor(name, seq)?)
-        }))
-        .unwrap();
+        block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.advance_cursor(name, seq)?)))
+            .unwrap();
     };
     let prune = || {
         block_on(cartridge.write_value(&note(), None, |tx| Ok(tx.prune_events(i64::MAX, 100)?)))
@@ -139,9 +142,8 @@ fn only_what_everybody_passed_is_pruned() {
 fn an_event_too_large_is_refused() {
     let place = Place::new();
     let cartridge = place.open();
-    let refused = block_on(cartridge.write_value(&note(), None, |tx| {
-        Ok(tx.emit("k", &vec![0; 65_537])?)
-    }));
+    let refused =
+        block_on(cartridge.write_value(&note(), None, |tx| Ok(tx.emit("k", &vec![0; 65_537])?)));
     match refused {
         Err(CartridgeError::Tx(TxError::Sql(e))) => assert_eq!(e.kind, SqlErrorKind::TooBig),
         other => panic!("{other:?}"),

@@ -1,8 +1,6 @@
 //! Schemas move forward once, whole, and only when nobody tampered with them.
 
-use fazt_kernel::cartridge::{
-    Cartridge, CartridgeError, Migration, Mode, Options, Owner,
-};
+use fazt_kernel::cartridge::{Cartridge, CartridgeError, Migration, Mode, Options, Owner};
 
 use crate::{
     child,
@@ -93,8 +91,14 @@ fn a_migration_makes_tables_in_its_owners_name_only() {
         ("DROP TABLE note_entry;", "belongs to `note`"),
         ("ALTER TABLE note_entry RENAME TO email_entry;", "belongs to `note`"),
         ("CREATE TABLE email_copy AS SELECT * FROM note_entry;", "belongs to `note`"),
-        ("CREATE VIEW email_v AS SELECT 1; INSERT INTO note_entry (text) VALUES ('x');", "belongs to `note`"),
-        ("CREATE TRIGGER email_t AFTER INSERT ON note_entry BEGIN SELECT 1; END;", "belongs to `note`"),
+        (
+            "CREATE VIEW email_v AS SELECT 1; INSERT INTO note_entry (text) VALUES ('x');",
+            "belongs to `note`",
+        ),
+        (
+            "CREATE TRIGGER email_t AFTER INSERT ON note_entry BEGIN SELECT 1; END;",
+            "belongs to `note`",
+        ),
         ("CREATE TABLE email_t (x REFERENCES note_entry (id));", "refers to `note_entry`"),
         ("CREATE VIRTUAL TABLE email_t USING dbstat;", "module"),
         ("PRAGMA user_version = 99;", "PRAGMA"),

@@ -70,11 +70,7 @@ fn a_cartridge_of_a_newer_version_is_refused_untouched() {
     drop(connection);
     assert_eq!(
         refused_untouched(&place.path),
-        CartridgeError::TooNew {
-            path: place.path.canonicalize().unwrap(),
-            found: 900,
-            known: 1
-        }
+        CartridgeError::TooNew { path: place.path.canonicalize().unwrap(), found: 900, known: 1 }
     );
 }
 

@@ -21,7 +21,9 @@ fn other(cartridge: &Cartridge) -> Owner {
 fn denied(result: Result<(), CartridgeError>) -> String {
     match result {
         Err(CartridgeError::Tx(TxError::Sql(SqlError {
-            kind: SqlErrorKind::Denied, message, ..
+            kind: SqlErrorKind::Denied,
+            message,
+            ..
         }))) => message,
         other => panic!("not refused: {other:?}"),
     }

@@ -111,7 +111,6 @@ pub(crate) fn files(path: &Path) -> Vec<String> {
     names
 }
 
-
 /// How many commits the log of the cartridge at `path` holds, by its frames.
 pub(crate) fn commits_in_log(path: &Path) -> usize {
     let log = std::fs::read(path.with_file_name("data.db-wal")).unwrap_or_default();
@@ -128,4 +127,10 @@ pub(crate) fn commits_in_log(path: &Path) -> usize {
 pub(crate) fn sha256(path: &Path) -> Vec<u8> {
     use sha2::{Digest as _, Sha256};
     Sha256::digest(std::fs::read(path).unwrap()).to_vec()
+}
+
+/// Tells the person who runs the tests something, also when the test passes.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }

@@ -166,7 +166,8 @@ fn when_one_closure_fills_the_disk_the_others_run_again_without_it() {
         None,
         Box::new(move |tx| {
             let big = "x".repeat(4 << 20);
-            let result = tx.execute("INSERT INTO note_entry (text) VALUES (?1)", &[big.as_str().into()]);
+            let result =
+                tx.execute("INSERT INTO note_entry (text) VALUES (?1)", &[big.as_str().into()]);
             assert!(result.is_err());
             // A closure that ignores the error must not commit on its own.
             let second = tx.execute("INSERT INTO note_entry (text) VALUES ('torn')", &[]);
@@ -315,10 +316,7 @@ fn a_full_queue_answers_busy_at_once() {
     let (release, holder) = hold(&cartridge);
     let waiting: Vec<_> = (0..10).map(|i| insert(&cartridge, &format!("{i}"))).collect();
     let refused = insert(&cartridge, "one too many").wait();
-    assert_eq!(
-        refused,
-        Err(CartridgeError::Busy { bound: "write queue, in closures", limit: 10 })
-    );
+    assert_eq!(refused, Err(CartridgeError::Busy { bound: "write queue, in closures", limit: 10 }));
     drop(release);
     holder.wait().unwrap();
     waiting.into_iter().for_each(|pending| pending.wait().unwrap());
@@ -389,7 +387,7 @@ fn closing_finishes_what_waits_and_refuses_what_comes_later() {
     let cartridge = place.open();
     let (release, holder) = hold(&cartridge);
     let waiting: Vec<_> = (0..20).map(|i| insert(&cartridge, &format!("{i}"))).collect();
-    let closing = std::thread::spawn({
+    let closing = std::thread::Builder::new().spawn({
         let cartridge = cartridge.clone();
         move || block_on(cartridge.close())
     });
@@ -397,7 +395,7 @@ fn closing_finishes_what_waits_and_refuses_what_comes_later() {
     assert_eq!(insert(&cartridge, "late").wait(), Err(CartridgeError::Closed));
     drop(release);
     holder.wait().unwrap();
-    closing.join().unwrap().unwrap();
+    closing.unwrap().join().unwrap().unwrap();
     waiting.into_iter().for_each(|pending| pending.wait().unwrap());
     assert_eq!(insert(&cartridge, "late").wait(), Err(CartridgeError::Closed));
     assert_eq!(cartridge.read(&note(), &mut |_| Ok(())), Err(CartridgeError::Closed));

@@ -77,7 +77,9 @@ fn contents(database: &Connection) -> Vec<String> {
                 .flat_map(Result::unwrap)
                 .collect(),
         };
-        if Sha256::digest(&content).as_slice() != hash || content.len() as i64 != row.get::<_, i64>(2).unwrap() {
+        if Sha256::digest(&content).as_slice() != hash
+            || content.len() as i64 != row.get::<_, i64>(2).unwrap()
+        {
             problems.push(format!("torn: content {}", hex(&hash)));
         }
     }
