@@ -1,6 +1,7 @@
 //! REFERENCE.md, made from the same commands that the parser is made from.
 //!
-//! The test fails when the file is stale; `UPDATE_SNAPSHOTS=1` writes it.
+//! It describes the ordinary build, with every plugin. The test fails when the file is stale;
+//! `UPDATE_SNAPSHOTS=1` writes it.
 
 use std::fmt::Write as _;
 use std::path::Path;

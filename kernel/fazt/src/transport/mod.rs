@@ -74,6 +74,11 @@ pub(crate) trait Transport: Send {
     /// The node, as it is called in messages.
     fn place(&self) -> &str;
 
+    /// Whether visitors are served while this command runs, and after it.
+    fn is_serving(&self) -> bool {
+        true
+    }
+
     /// Sends one request. Answers of every status are replies; failures mean that none came.
     fn send(&mut self, request: Request) -> Sending<'_, Reply>;
 
