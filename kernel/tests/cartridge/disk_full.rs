@@ -7,7 +7,7 @@ use std::{
 
 use fazt_kernel::cartridge::{Cartridge, CartridgeError, Mode, Options};
 
-use crate::support::{NOTES, add, clock, note, texts};
+use crate::support::{NOTES, add, clock, note, say, texts};
 
 /// A mounted file system of some megabytes; unmounted when dropped.
 struct SmallDisk {
@@ -62,7 +62,7 @@ fn a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself() {
     let disk = match SmallDisk::mount(16) {
         Ok(disk) => disk,
         Err(why) => {
-            println!("SKIPPED: a small file system could not be mounted: {why}");
+            say(&format!("SKIPPED: a small file system could not be mounted: {why}"));
             return;
         }
     };

@@ -1,5 +1,6 @@
 //! Starting, stopping, panics, and who is at the other end.
 
+use std::io::{Read as _, Seek as _};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -135,4 +136,47 @@ fn connections_that_reset_at_once_do_not_stop_the_server() {
     }
     node.assert_well();
     eventually("all are gone", || node.figures().connections_open == 0);
+}
+
+#[test]
+fn running_out_of_open_files_is_survived_without_spinning() {
+    // In a process of its own: the limit of open files is the whole process's.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lifecycle::without_open_files", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+}
+
+#[test]
+#[ignore = "lowers the limit of open files; run by the test above"]
+fn without_open_files() {
+    let node = Node::with(|limits| limits.connections = 10_000);
+    let mut stat = std::fs::File::open("/proc/self/stat").unwrap();
+    let limit = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    // Both ends are in this process, so that the last of these are never accepted.
+    let held: Vec<_> =
+        std::iter::from_fn(|| std::net::TcpStream::connect(node.address).ok()).collect();
+    assert!(held.len() > 10);
+    let before = cpu_ticks(&mut stat);
+    std::thread::sleep(Duration::from_millis(1_500));
+    let spent = cpu_ticks(&mut stat) - before;
+    assert!(spent < 30, "{spent} ticks of 150");
+    assert!(node.figures().connections_open < held.len() as u64, "nothing was exhausted");
+    drop(held);
+    let start = now();
+    let mut client = node.connect();
+    assert_eq!(client.get("/").text(), "ok");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+/// CPU time of this process in hundredths of a second.
+fn cpu_ticks(file: &mut std::fs::File) -> u64 {
+    let mut stat = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut stat).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
