@@ -67,7 +67,7 @@ Made from the commands themselves; a test fails when it is stale.
 | --- | --- |
 | `--format table\\|json\\|markdown` | How results are printed; JSON is the reply's data, stable for scripts |
 | `--db PATH` | The cartridge; else `FAZT_DB`, a node under `/run/fazt/`, `~/.fazt/data.db` |
-| `--to URL` | A node's admin address; the key is in `FAZT_TOKEN` |
+| `--to URL` | A node's address; the key is in `FAZT_TOKEN` |
 | `--verbose` | Says more about what happens |
 
 | exit code | |

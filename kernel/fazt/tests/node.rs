@@ -202,7 +202,7 @@ fn a_key_deploys_over_http_on_this_machine() {
     site(&home.path("blog"), "from afar");
     let deploy = |key: &str| {
         let mut command =
-            home.command(&format!("app deploy blog --to http://admin.localhost:{}", node.port()));
+            home.command(&format!("app deploy blog --to http://localhost:{}", node.port()));
         let output = command.env("FAZT_TOKEN", key).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };

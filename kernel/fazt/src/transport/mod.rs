@@ -141,7 +141,7 @@ pub(crate) async fn ask(
             "{} answered {status} and not as a node does",
             transport.place()
         ))
-        .hint("the admin address of a node is admin.DOMAIN")),
+        .hint("is that the address of a node?")),
     }
 }
 
