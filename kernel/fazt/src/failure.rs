@@ -137,7 +137,9 @@ impl std::error::Error for Failure {}
 /// What helps when the error itself says no more.
 fn hint_for(code: &str) -> Option<&'static str> {
     match code {
-        "CARTRIDGE_LOCKED" => Some("one process at a time: stop that one, or wait for its command"),
+        "CARTRIDGE_LOCKED" => {
+            Some("one process plays a cartridge; fazt server status says whether it serves")
+        }
         "PORT_IN_USE" => Some("choose another one with --port, or 0 for any that is free"),
         _ => None,
     }

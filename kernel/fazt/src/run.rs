@@ -45,6 +45,15 @@ impl Run<'_, '_> {
         Ok(transport)
     }
 
+    /// The flag that leads the next command to the same place; empty when none was given.
+    pub(crate) fn same_place(&self) -> String {
+        match (&self.to, &self.db) {
+            (Some(url), _) => format!(" --to {url}"),
+            (None, Some(path)) => format!(" --db {}", path.display()),
+            (None, None) => String::new(),
+        }
+    }
+
     /// The cartridge file that the command opens or creates itself.
     pub(crate) fn cartridge(&mut self) -> Result<PathBuf, Failure> {
         if self.to.is_some() {

@@ -130,7 +130,7 @@ fn everywhere(own: &[Argument]) -> impl Iterator<Item = Arg> {
         Arg::new(TO)
             .long("to")
             .value_name("URL")
-            .help("A node's admin address; the key is in FAZT_TOKEN"),
+            .help("A node's address; the key is in FAZT_TOKEN"),
         Arg::new(VERBOSE)
             .long("verbose")
             .action(ArgAction::SetTrue)

@@ -69,6 +69,9 @@ fn mask_numbers(text: &str) -> String {
 }
 
 fn mask_line(line: &str) -> String {
+    if line.starts_with("port ") {
+        return "port PORT".to_owned();
+    }
     let mut masked = String::new();
     let mut rest = line;
     while let Some(letter) = rest.chars().next() {
