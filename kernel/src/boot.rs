@@ -130,7 +130,7 @@ impl Kernel {
     async fn assemble(cartridge: &Cartridge, options: BootOptions) -> Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&options.clock), options.log_level));
-        let config = Config::load(cartridge, options.settings)?;
+        let config = Config::load(cartridge, options.settings).await?;
         config.declare("server", &control::server_settings())?;
         config.declare("edge", &edge_settings())?;
         let secrets = Secrets::load(cartridge).await?;
@@ -367,7 +367,7 @@ impl Kernel {
                 }
                 // Somebody else's server on the other address family would answer half of the
                 // visitors: that is no port to share.
-                Err(error) if error.code() == "ADDRESS_IN_USE" => return Err(error),
+                Err(error) if error.code() == "PORT_IN_USE" => return Err(error),
                 Err(error) => refused = Some(error),
             }
         }

@@ -244,18 +244,25 @@ impl Cartridge {
     ///
     /// # Errors
     /// As [`Cartridge::scan`].
-    pub async fn scan_value<T: Send + 'static>(
+    pub fn scan_value<T, C>(
         &self,
         owner: &Owner,
-        closure: impl FnOnce(&Reader<'_>) -> Result<T, TxError> + Send + 'static,
-    ) -> Result<T, CartridgeError> {
+        closure: C,
+    ) -> impl Future<Output = Result<T, CartridgeError>> + Send + use<T, C>
+    where
+        T: Send + 'static,
+        C: FnOnce(&Reader<'_>) -> Result<T, TxError> + Send + 'static,
+    {
         let (answer, receiver) = oneshot::channel();
         let closure = move |reader: &Reader<'_>| {
             drop(answer.send(closure(reader)?));
             Ok(())
         };
-        self.scan(owner, Box::new(closure)).await?;
-        receiver.await.map_err(|_| CartridgeError::Closed)
+        let pending = self.scan(owner, Box::new(closure));
+        async move {
+            pending.await?;
+            receiver.await.map_err(|_| CartridgeError::Closed)
+        }
     }
 
     /// Brings the owner's tables up to date; the answer is how many migrations ran.

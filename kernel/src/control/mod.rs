@@ -19,6 +19,7 @@ mod key_create;
 mod key_list;
 mod key_remove;
 mod login_link;
+mod manifest_list;
 mod plugin_add;
 mod plugin_check;
 mod plugin_disable;
@@ -93,7 +94,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 26] = [
+    let all: [fn(Parts) -> Parts; 27] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -110,6 +111,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         alias_list::add,
         alias_add::add,
         alias_remove::add,
+        manifest_list::add,
         plugin_list::add,
         plugin_info::add,
         plugin_enable::add,
