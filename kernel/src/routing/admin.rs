@@ -184,7 +184,7 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
                     })?;
                     shift(&mut captures, request.raw.head.path.start);
                     request.raw.head.captures = captures.into();
-                    start(entry, route, &call, request).map(Way::Route)
+                    start(entry, &call, request).map(Way::Route)
                 }),
                 Target::Operation(operation) => permit(&call, operation).and_then(|()| {
                     let named = entry.pattern.names().zip(&captures).map(|(name, span)| {
@@ -212,7 +212,7 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
     let outcome = match way {
         Ok(Way::Route(dispatch)) => {
             let answer = dispatch.answer.await;
-            drop((dispatch.route, dispatch.inside));
+            drop(dispatch.inside);
             match answer {
                 RResult::ROk(response) => return response,
                 RResult::RErr(error) => Err(error.into()),

@@ -18,7 +18,7 @@ use abi_stable::std_types::RResult;
 use fazt_abi::http::{RawRequestHead, RawResponse};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
-use fazt_sdk::route::{Route, Surface, Visibility};
+use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
 
 use crate::Core;
@@ -44,7 +44,6 @@ pub(crate) struct Router {
 
 /// What a request needs to be answered by a plugin.
 struct Dispatch {
-    route: Route,
     inside: Inside,
     answer: fazt_abi::FfiFuture<RResult<RawResponse, fazt_abi::error::RawError>>,
 }
@@ -158,7 +157,7 @@ impl Router {
                 .app(app)
                 .deadline_ns(self.core.deadline_ns())
                 .build();
-        start(entry, route, &call, request).map(Some).map_err(Refused::Error)
+        start(entry, &call, request).map(Some).map_err(Refused::Error)
     }
 }
 
@@ -168,12 +167,12 @@ enum Refused {
 }
 
 /// Starts the answer of a plugin.
-fn start(entry: &Entry, route: &Route, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
+fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
     let inside = entry.plugin.gate.enter().ok_or_else(|| {
         Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
     })?;
     let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
-    Ok(Dispatch { route: route.clone(), inside, answer })
+    Ok(Dispatch { inside, answer })
 }
 
 /// Captures are found in the path; the head's spans count from the start of its text.
