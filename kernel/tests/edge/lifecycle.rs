@@ -29,22 +29,19 @@ fn a_panic_is_a_500_and_the_next_request_works() {
 fn draining_finishes_a_running_request_and_takes_no_new_ones() {
     let mut node = Node::start();
     let mut running = node.connect();
-    running.send("GET /sleep/700 HTTP/1.1\r\nhost: a\r\n\r\n");
+    running.send("GET /sleep/1500 HTTP/1.1\r\nhost: a\r\n\r\n");
     let mut idle = node.connect();
     idle.get("/");
     eventually("the request runs", || node.seen.running.load(SeqCst) == 1);
     let start = now();
     node.begin_stop();
-    assert!(
-        idle.closed_after(Duration::from_millis(500)).is_some(),
-        "idle connections close at once"
-    );
+    assert!(idle.closed_after(Duration::from_secs(3)).is_some(), "idle connections close at once");
     assert!(std::net::TcpStream::connect(node.address).is_err(), "nothing new is accepted");
     let reply = running.reply().unwrap();
     assert_eq!(reply.text(), "slept");
     assert_eq!(reply.header("connection"), Some("close"));
     assert_eq!(node.stopped().cut, 0);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -58,7 +55,7 @@ fn draining_ends_in_time_whatever_still_runs() {
     eventually("both are open", || node.figures().connections_open == 2);
     let start = now();
     assert!(node.stopped().cut >= 1);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(node.seen.running.load(SeqCst), 0);
 }
 
