@@ -113,9 +113,10 @@ async fn content_is_stored_once() {
     let world = World::new().await;
     let large = noise(700_000);
     let site = Site::new().file("index.html", "home").file("a.bin", &large).file("b.bin", &large);
+    let before = world.rows().await["blob"];
     world.deploy("one", &site).await;
     let blobs = world.rows().await["blob"];
-    assert_eq!(blobs, 2);
+    assert_eq!(blobs - before, 2);
     world.deploy("one", &site).await;
     world.deploy("two", &site).await;
     assert_eq!(world.rows().await["blob"], blobs);
@@ -183,11 +184,28 @@ async fn of_deploys_at_the_same_time_one_wins_whole() {
     assert_eq!(world.versions("blog").await.first(), Some(&20));
 }
 
-/// Between two equal pages nothing was activated: what was read in between belongs to them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_never_see_two_deployments_at_once() {
+    read_while_deploying(World::new().await).await;
+}
+
+/// As above, with so little memory for indexes that most requests read one from the cartridge.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_is_read_during_an_activation_is_not_kept() {
+    let world = World::with(&[("hosting.index_entries", "1000")]).await;
+    let mut site = Site::new();
+    for file in 0..1000 {
+        site = site.file(&format!("{file}.txt"), "x");
+    }
+    world.deploy("other", &site).await;
+    read_while_deploying(world).await;
+}
+
+/// Between two equal pages nothing was activated: what was read in between belongs to them.
+async fn read_while_deploying(world: World) {
     const DEPLOYS: u64 = 50;
-    let world = Arc::new(World::new().await);
+    let world = Arc::new(world);
+    world.create_app("other").await;
     let site = |version: u64| {
         Site::new().file("index.html", version.to_string()).file("app.js", version.to_string())
     };
@@ -208,6 +226,7 @@ async fn readers_never_see_two_deployments_at_once() {
                 let after = read("/").await;
                 assert!(page <= script && script <= after, "{page} {script} {after}");
                 pairs.fetch_add(u64::from(page == after), Ordering::Relaxed);
+                world.get("other", "/1.txt").await;
                 tokio::task::yield_now().await;
             }
         });
@@ -218,5 +237,55 @@ async fn readers_never_see_two_deployments_at_once() {
     }
     is_over.store(true, Ordering::Relaxed);
     readers.join_all().await;
-    assert!(pairs.load(Ordering::Relaxed) > 100, "{pairs:?}");
+    assert!(pairs.load(Ordering::Relaxed) > 50, "{pairs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deploys_go_on_while_content_that_they_share_goes_away() {
+    let world = Arc::new(World::with(&[("hosting.keep_deployments", "1")]).await);
+    let site = Site::new().file("index.html", "shared").file("large.bin", noise(600_000));
+    world.deploy("original", &site).await;
+    world.create_app("copy").await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut background = JoinSet::new();
+    {
+        let (world, is_over) = (Arc::clone(&world), Arc::clone(&is_over));
+        background.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                world.fork("original", "copy").await;
+                world.delete_data("copy").await;
+            }
+        });
+    }
+    for number in 0..40 {
+        world.deploy(&format!("app{}", number % 3), &site).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    background.join_all().await;
+    assert_eq!(world.get("app2", "/large.bin").await.body.len(), 600_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_is_removed_during_a_deploy_leaves_nothing() {
+    let world = Arc::new(World::new().await);
+    let site = Site::new().file("index.html", "x").file("large.bin", noise(300_000));
+    for round in 0..20 {
+        world.create_app("gone").await;
+        let mut deploy = JoinSet::new();
+        let (deployer, site) = (Arc::clone(&world), site.clone());
+        deploy.spawn(async move { deployer.upload("gone", &site).await });
+        for _ in 0..round * 4 {
+            tokio::task::yield_now().await;
+        }
+        world.remove_app("gone").await;
+        for reply in deploy.join_all().await {
+            assert!(matches!(reply.status, 200 | 404 | 409), "{}", reply.text());
+        }
+        // The deploy that came too late made the app again.
+        if world.has_app("gone").await {
+            world.remove_app("gone").await;
+        }
+        world.until(async |world| world.rows().await["hosting_deployment"] == 0).await;
+        assert_eq!(world.rows().await["hosting_file"], 0);
+    }
 }

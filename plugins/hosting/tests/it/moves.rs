@@ -81,6 +81,16 @@ async fn a_damaged_import_is_refused_and_serves_nothing() {
     record[last] ^= 1;
     assert!(other.try_import("two", &changed).await.is_err());
     assert_eq!(other.get("two", "/").await.status, 404);
+    // With a path that no archive may have.
+    let mut escaping = pages.clone();
+    for record in escaping.iter_mut().flatten() {
+        if let Some(at) = record.windows(5).position(|five| five == b"a.txt") {
+            record[at..at + 5].copy_from_slice(b"../ax");
+        }
+    }
+    let error = other.try_import("two", &escaping).await.unwrap_err();
+    assert!(error.message().contains("canonical"), "{error}");
+    assert_eq!(other.get("two", "/").await.status, 404);
     // Cut short.
     let mut short = pages.clone();
     short[0][0].pop();
