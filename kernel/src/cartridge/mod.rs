@@ -91,7 +91,10 @@ use self::{
 };
 use crate::clock::Clock;
 
-/// An open cartridge. Cheap to clone; the last clone that is dropped closes it.
+/// An open cartridge. Cheap to clone.
+///
+/// The last clone that is dropped closes it, and blocks until that is done, up to the limit of a scan;
+/// [`Cartridge::close`] does the same without blocking and reports errors.
 #[derive(Clone)]
 pub struct Cartridge {
     handle: Arc<Handle>,

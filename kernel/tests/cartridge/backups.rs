@@ -237,7 +237,8 @@ fn info_sums_up_what_every_owner_has() {
     }))
     .unwrap();
     let info = cartridge.info().wait().unwrap();
-    assert_eq!((info.schema, info.blobs, info.blob_bytes, info.events), (1, 1, 1_000, 1));
+    assert_eq!((info.blobs, info.blob_bytes, info.events), (1, 1_000, 1));
+    assert!(info.schema >= 1);
     assert!(info.wal_bytes > 0 && info.file_bytes >= 4_096);
     let owners: Vec<_> = info.owners.keys().map(String::as_str).collect();
     assert_eq!(owners, ["kernel", "note"]);
