@@ -165,6 +165,7 @@ impl Kernel {
         let parts = control::parts(Arc::downgrade(&core));
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
+        crate::maintenance::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
             Ok(started) => started,

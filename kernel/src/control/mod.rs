@@ -11,6 +11,7 @@ mod app_list;
 mod app_remove;
 mod cartridge_backup;
 mod cartridge_info;
+mod cartridge_vacuum;
 mod cartridge_verify;
 mod config_get;
 mod config_list;
@@ -94,7 +95,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 27] = [
+    let all: [fn(Parts) -> Parts; 28] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -121,6 +122,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_remove::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_vacuum::add,
         cartridge_backup::add,
     ];
     all.into_iter().fold(parts, |parts, add| add(parts))

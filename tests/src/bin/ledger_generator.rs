@@ -110,16 +110,16 @@ impl Writer<'_> {
             return self.alias_for_a_while();
         };
         let value = (100_000 + self.seed % 1_000 * 100_000 + self.n).to_string();
-        let request = Request::admin("PUT", &format!("/api/settings/{name}"))
-            .json(&json!({"value": value}));
+        let request =
+            Request::admin("PUT", &format!("/api/settings/{name}")).json(&json!({"value": value}));
         self.write(&format!("setting/{name}"), &value, &request).map(drop)
     }
 
     fn key_for_a_while(&mut self) -> Result<(), Broken> {
         let name = format!("key-{}-{}-{}", self.seed, self.number, self.n);
         let resource = format!("key/{name}");
-        let request = Request::admin("POST", "/api/keys")
-            .json(&json!({"name": name, "scopes": ["read"]}));
+        let request =
+            Request::admin("POST", "/api/keys").json(&json!({"name": name, "scopes": ["read"]}));
         let made = self.write(&resource, "there", &request)?;
         if self.random.below(8) == 0 || !made.is_success() {
             return Ok(());
@@ -134,8 +134,8 @@ impl Writer<'_> {
         let name = format!("a{}-{}-{}", self.seed, self.number, self.random.below(3));
         let resource = format!("alias/{name}");
         let target = format!("https://example.org/{}", self.n);
-        let request = Request::admin("POST", "/api/aliases")
-            .json(&json!({"name": name, "redirect": target}));
+        let request =
+            Request::admin("POST", "/api/aliases").json(&json!({"name": name, "redirect": target}));
         if !self.write(&resource, &target, &request)?.is_success() {
             // It is there from before.
             let remove = Request::admin("DELETE", &format!("/api/aliases/{name}"));
