@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the scenarios share.
+
+pub mod fixtures;
