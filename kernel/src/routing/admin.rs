@@ -20,6 +20,7 @@ use crate::Core;
 use crate::access::Identity;
 use crate::dashboard;
 use crate::edge::{self, EdgeRequest, Shape};
+use crate::registry::contained::stopped;
 
 /// The largest JSON body of an operation, in bytes.
 const INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -216,11 +217,9 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
     };
     let outcome = match way {
         Ok(Way::Route(dispatch)) => {
-            let answer = dispatch.answer.await;
-            drop(dispatch.inside);
-            match answer {
-                RResult::ROk(response) => return response,
-                RResult::RErr(error) => Err(error.into()),
+            match dispatch.answer().await {
+                Ok(response) => return response,
+                Err(error) => Err(error),
             }
         }
         Ok(Way::Operation(operation, captures, instance, number, inside, request)) => {
@@ -232,13 +231,12 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
             match input {
                 Err(error) => Err(error),
                 Ok(input) => {
-                    let reply = instance
-                        .operate(number, call.as_raw(), input.to_string().into_bytes().into())
-                        .await;
-                    drop(inside);
-                    match reply {
-                        RResult::ROk(output) => envelope(&operation, &output),
-                        RResult::RErr(error) => Err(error.into()),
+                    let input = input.to_string().into_bytes().into();
+                    let reply = instance.operate(number, call.as_raw(), input);
+                    match inside.run(reply).await {
+                        Some(RResult::ROk(output)) => envelope(&operation, &output),
+                        Some(RResult::RErr(error)) => Err(error.into()),
+                        None => Err(stopped()),
                     }
                 }
             }

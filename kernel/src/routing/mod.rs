@@ -23,6 +23,7 @@ use fazt_sdk::{AppId, Error, Result};
 
 use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
+use crate::registry::contained::{contain, stopped};
 use crate::registry::gate::Inside;
 use crate::telemetry::Level;
 use surface::Place;
@@ -46,6 +47,17 @@ pub(crate) struct Router {
 struct Dispatch {
     inside: Inside,
     answer: fazt_abi::FfiFuture<RResult<RawResponse, fazt_abi::error::RawError>>,
+}
+
+impl Dispatch {
+    /// The plugin's answer. What of it goes on after its head stays in the plugin's hands.
+    async fn answer(self) -> Result<RawResponse> {
+        match self.inside.run(self.answer).await {
+            Some(RResult::ROk(response)) => Ok(contain(self.inside, response)),
+            Some(RResult::RErr(error)) => Err(error.into()),
+            None => Err(stopped()),
+        }
+    }
 }
 
 impl Gateway for Router {
@@ -104,11 +116,9 @@ impl Router {
         let shape = shape_of(&request.raw.head);
         match self.dispatch(surface, app, request) {
             Ok(Some(dispatch)) => {
-                let answer = dispatch.answer.await;
-                drop(dispatch.inside);
-                match answer {
-                    RResult::ROk(response) => response,
-                    RResult::RErr(error) => fail(&self.core, &error.into(), shape(), request_id),
+                match dispatch.answer().await {
+                    Ok(response) => response,
+                    Err(error) => fail(&self.core, &error, shape(), request_id),
                 }
             }
             Ok(None) => pages::not_found(),
