@@ -8,7 +8,7 @@
 //! |---|---|
 //! | answer HTTP | [`http`], [`socket`] |
 //! | keep data | [`cartridge`], [`migration`] |
-//! | offer a service to other plugins, or use one | [`service`], [`services`] |
+//! | offer a service to other plugins, or use one | [`mod@service`], [`services`] |
 //! | add a command or an admin operation | [`operation`], [`command`] |
 //! | be told when something happens | [`event`] |
 //! | work in the background | [`host::Tasks`] |
