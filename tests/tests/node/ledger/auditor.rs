@@ -52,9 +52,8 @@ impl Auditor {
     pub(super) fn audit_answers(&mut self, book: &Book, port: u16, key: &str) -> Vec<String> {
         let watch = Stopwatch::start();
         let mut client = Client::connect(port).unwrap();
-        let mut get = |host: &str, path: &str| {
-            client.send(&Request::get(host, path).key(key)).unwrap()
-        };
+        let mut get =
+            |host: &str, path: &str| client.send(&Request::get(host, path).key(key)).unwrap();
         let mut problems = Vec::new();
         for (app, known) in book.all("site") {
             let host = format!("{app}.localhost");
@@ -89,8 +88,12 @@ impl Auditor {
             }
         }
         let keys = get("admin.localhost", "/api/keys").json();
-        let keys: Vec<&str> =
-            keys["data"].as_array().unwrap().iter().filter_map(|key| key["name"].as_str()).collect();
+        let keys: Vec<&str> = keys["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|key| key["name"].as_str())
+            .collect();
         for (name, known) in book.all("key") {
             let listed = keys.iter().filter(|other| **other == name).count();
             if listed != usize::from(known.certain != "-") {
