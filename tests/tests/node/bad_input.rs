@@ -50,6 +50,8 @@ fn keys_open_what_they_are_for_and_nothing_else() {
     let site = || archive(&[("index.html", "taken over")]);
     let post = |path: &str, input: Value| Request::admin("POST", path).json(&input);
     let before = rows(&home.db());
+    let victim = everything.split('_').nth(1).unwrap();
+    let remove_key = Request::admin("DELETE", &format!("/api/keys/{victim}"));
     let www = json!({"name": "www", "app": "beta"});
     let redirect = json!({"name": "www", "redirect": "https://example.org/"});
     let cases = [
@@ -115,6 +117,14 @@ fn keys_open_what_they_are_for_and_nothing_else() {
         ),
         ("alpha's key, beta", Request::admin("GET", "/api/apps/beta").key(&alpha), 403),
         ("alpha's key, all keys", Request::admin("GET", "/api/keys").key(&alpha), 403),
+        ("alpha's key, another key", remove_key.clone().key(&alpha), 403),
+        ("read, another key", remove_key.key(&reads), 403),
+        ("alpha's key, plugins", post("/api/plugins/hosting/disable", json!({})).key(&alpha), 403),
+        (
+            "alpha's key, no plugin",
+            Request::admin("DELETE", "/api/plugins/hosting").key(&alpha),
+            403,
+        ),
         ("read, deploy", Request::deploy("alpha", site()).key(&reads), 403),
         ("read, rollback", post("/api/apps/alpha/rollback", json!({})).key(&reads), 403),
         ("read, alias", post("/api/aliases", www.clone()).key(&reads), 403),

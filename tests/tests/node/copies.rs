@@ -128,7 +128,7 @@ fn a_backup_that_kill_9_interrupts_leaves_nothing_after_the_next_start() {
     let node = home.start();
     let mut random = Random::new(7);
     for app in 0..3 {
-        let large = [("index.html", random.bytes(20_000_000))];
+        let large = [("index.html", random.bytes(10_000_000))];
         assert_eq!(node.deploy(&format!("large-{app}"), &large).status, 200);
     }
     let key = node.key(&["admin"], None);

@@ -39,7 +39,11 @@ impl Load {
                     return;
                 }
                 Err(broken) => {
-                    self.cut.lock().unwrap().push(format!("{}: {broken}", request.line()));
+                    self.cut.lock().unwrap().push(format!(
+                        "{} after {} answers: {broken}",
+                        request.line(),
+                        self.answers.load(SeqCst)
+                    ));
                     return;
                 }
             }
@@ -88,8 +92,8 @@ fn stops_under_load(signal: Signal) {
         took = watch.elapsed();
         assert_eq!(status.code(), Some(0), "{}", node.errors());
     });
-    assert_eq!(*load.cut.lock().unwrap(), Vec::<String>::new(), "answers that broke off");
     let said = node.errors();
+    assert_eq!(*load.cut.lock().unwrap(), Vec::<String>::new(), "answers broke off: {said}");
     assert!(!said.contains("panicked") && !said.contains("cut off"), "{said}");
 
     let node = home.start();
