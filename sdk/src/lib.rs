@@ -47,7 +47,17 @@ pub use fazt_abi as abi;
 pub use fazt_macros::{Event, Wire, service};
 pub use ids::AppId;
 pub use plugin::{Plugin, Started};
+pub use serde_json::{Value as Json, json};
 pub use wire::Wire;
+
+/// A value as JSON.
+///
+/// # Errors
+/// `Internal` when it has no JSON form.
+pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Json> {
+    serde_json::to_value(value)
+        .map_err(|error| Error::internal(format!("a value has no JSON form: {error}")))
+}
 
 /// What nearly every plugin uses.
 pub mod prelude {

@@ -278,7 +278,10 @@ impl std::error::Error for SqlError {}
 
 impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error().map_or(0, |e| e.extended_code);
+        let code = match &error {
+            rusqlite::Error::SqlInputError { error, .. } => error.extended_code,
+            other => other.sqlite_error().map_or(0, |e| e.extended_code),
+        };
         let message = match error {
             rusqlite::Error::SqlInputError { msg, .. } => msg,
             rusqlite::Error::SqliteFailure(code, None) => code.to_string(),

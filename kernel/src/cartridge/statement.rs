@@ -103,9 +103,9 @@ impl Session {
     /// Turns SQLite's error into ours, with the gate's sentence when the gate refused.
     pub(super) fn error(&self, error: rusqlite::Error) -> SqlError {
         let mut error = SqlError::from(error);
-        if error.kind == SqlErrorKind::Denied
-            && let Some(sentence) = self.gate.take_denial()
-        {
+        // A refused function is reported as an ordinary error, so the kind does not tell.
+        if let Some(sentence) = self.gate.take_denial() {
+            error.kind = SqlErrorKind::Denied;
             error.message = sentence;
         }
         error

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use fazt_abi::FfiFuture;
 use fazt_abi::error::RawError;
 use fazt_abi::http::{RawMessage, RawSocket, RawSocketHandler};
-use fazt_sdk::Error;
 use fazt_sdk::call::RequestId;
+use fazt_sdk::{Error, ErrorKind};
 use futures_util::{Sink as _, Stream as _};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -161,8 +161,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Mover<S> {
             }
             Order::Close => return Poll::Ready(()),
         }
-        self.poll_handler(context);
+        let result = self.poll_handler(context);
+        // What the handler asked for before it ended comes first.
         self.obey_plugin(context);
+        if let Some(result) = result {
+            self.handler_ended(result, context);
+        }
         if self.poll_timers(context).is_err()
             || self.poll_read(context).is_err()
             || self.poll_write(context).is_err()
@@ -172,17 +176,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Mover<S> {
         self.poll_end(context)
     }
 
-    fn poll_handler(&mut self, context: &mut Context<'_>) {
-        let Some(running) = &mut self.running else { return };
-        let Poll::Ready(result) = Pin::new(running).poll(context) else { return };
+    fn poll_handler(&mut self, context: &mut Context<'_>) -> Option<RResult<(), RawError>> {
+        let Poll::Ready(result) = Pin::new(self.running.as_mut()?).poll(context) else {
+            return None;
+        };
         self.running = None;
-        match result {
-            RResult::ROk(()) => self.begin_close(code::NORMAL, "", context),
-            RResult::RErr(error) => {
-                self.failure = Some(error.into());
-                self.begin_close(code::INTERNAL, "", context);
-            }
+        Some(result)
+    }
+
+    fn handler_ended(&mut self, result: RResult<(), RawError>, context: &mut Context<'_>) {
+        let RResult::RErr(error) = result else {
+            return self.begin_close(code::NORMAL, "", context);
+        };
+        let error = Error::from(error);
+        // An error on a connection that ends anyway is the end told again.
+        if self.closing.is_none() || error.kind() == ErrorKind::Internal {
+            self.failure = Some(error);
         }
+        self.begin_close(code::INTERNAL, "", context);
     }
 
     /// Does what the plugin's calls ask for.
@@ -220,6 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Mover<S> {
         if let Some(closing) = &mut self.closing
             && closing.until.as_mut().poll(context).is_ready()
         {
+            // Whatever still waits to be sent would keep the socket alive in the kernel.
+            self.link.reset_at_end();
             return Err(Gone);
         }
         while self.closing.is_none() && self.pings.poll_tick(context).is_ready() {

@@ -5,6 +5,7 @@
 //! plugin's own stop runs). When a step fails, what was done for that plugin is undone; the other
 //! plugins and the node go on.
 
+pub(crate) mod contained;
 pub(crate) mod gate;
 pub(crate) mod library;
 pub(crate) mod service;
@@ -33,12 +34,15 @@ use crate::tasks::Tasks;
 use crate::telemetry::Level;
 use gate::Gate;
 use library::Libraries;
-use service::Provided;
+use service::{Consumer, Provided};
 use store::LibraryRow;
 use wiring::Wiring;
 
 /// How long a plugin that stops may take to finish its calls and tasks.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long calls that were cut off may take to be dropped.
+const CUT: Duration = Duration::from_secs(1);
 
 /// Delay before a plugin that did not start is tried again; doubled up to the second.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -194,7 +198,7 @@ impl Registry {
         }
         let manifests: Vec<_> = self.list().into_iter().map(|entry| entry.manifest).collect();
         wiring::check_ownership(manifests.iter().map(|manifest| &**manifest))?;
-        for row in store::all(&core.cartridge)? {
+        for row in store::all(&core.cartridge).await? {
             let Some(stored) = row.library else {
                 self.entries(|entries| {
                     if let Some(entry) = entries.get_mut(&row.name) {
@@ -350,8 +354,11 @@ impl Registry {
             match self.start(&name).await {
                 Ok(()) => started.push(name),
                 Err(error) => {
-                    self.fail(&name, error);
-                    self.retry_later(&name);
+                    // What was not loaded will not be by itself; that was said already.
+                    if self.find(&name)?.root.is_some() {
+                        self.fail(&name, error);
+                        self.retry_later(&name);
+                    }
                 }
             }
         }
@@ -397,8 +404,15 @@ impl Registry {
             (None, _) => return Err(Error::internal(format!("the plugin {name} has no code"))),
         };
         let manifest = entry.manifest;
+        let alive = Arc::new(AtomicBool::new(true));
+        let consumer = Consumer { plugin: name.into(), alive: Arc::clone(&alive) };
         for required in &manifest.requires {
-            let handle = core.services.handle(&required.name, required.major, &required.methods)?;
+            let handle = core.services.handle(
+                &consumer,
+                &required.name,
+                required.major,
+                &required.methods,
+            )?;
             if !handle.available() {
                 return Err(Error::unavailable(format!(
                     "it requires {required}, whose provider does not run"
@@ -420,13 +434,12 @@ impl Registry {
             Arc::clone(&core.telemetry),
             core.is_command(),
         ));
-        let alive = Arc::new(AtomicBool::new(true));
         let host = PluginHost {
             core: self.core.clone(),
             owner: owner.clone(),
             manifest: Arc::clone(&manifest),
             tasks: Arc::clone(&tasks),
-            alive: Arc::clone(&alive),
+            consumer,
         };
         let launched = root.launch(RawHost::new(Arc::new(host))).map_err(Error::from);
         let running = match launched {
@@ -500,11 +513,13 @@ impl Registry {
         let stayed = running.gate.drain(DRAIN).await;
         if stayed > 0 {
             let message = format!(
-                "the plugin {} was stopped while {stayed} of its calls still ran after {} s",
+                "the plugin {} was stopped while {stayed} of its calls still ran after {} s; they were ended",
                 running.name,
                 DRAIN.as_secs()
             );
             core.telemetry.log(Level::Warn, KERNEL, &message, "");
+            running.gate.cut();
+            running.gate.drain(CUT).await;
         }
         running.tasks.stop(DRAIN).await;
         let stopped = tokio::time::timeout(DRAIN, running.instance.stop()).await;
@@ -618,7 +633,9 @@ impl Registry {
         let mut started = Vec::new();
         for plugin in order.into_iter().filter(|plugin| plugin != KERNEL) {
             if !matches!(self.find(&plugin)?.state, State::Running(_)) {
-                self.start(&plugin).await?;
+                self.start(&plugin)
+                    .await
+                    .map_err(|error| error.context(format!("the plugin {plugin} does not start")))?;
                 started.push(plugin.clone());
             }
             self.remember(&plugin, true).await?;
@@ -638,7 +655,12 @@ impl Registry {
         let dependents: Vec<_> = self
             .wired(|wiring| wiring.dependents(name))
             .into_iter()
-            .filter(|other| self.find(other).is_ok_and(|entry| entry.enabled))
+            .filter(|other| {
+                // With a selection on the command line a disabled plugin may run.
+                self.find(other).is_ok_and(|entry| {
+                    entry.enabled || matches!(entry.state, State::Running(_))
+                })
+            })
             .collect();
         if !dependents.is_empty() && !cascade {
             return Err(Error::conflict(format!(
@@ -705,6 +727,13 @@ impl Registry {
         let manifest = Arc::new(self.check_new(root, None)?);
         let name = manifest.name.clone();
         self.wired_with(&manifest, |wiring| wiring.start_order(std::slice::from_ref(&name)))?;
+        let others: Vec<_> = self
+            .list()
+            .into_iter()
+            .filter(|other| other.enabled && other.manifest.name != name)
+            .map(|other| other.manifest)
+            .collect();
+        wiring::check_methods(&manifest, others.iter().map(|other| &**other))?;
         let before = self.find(&name).ok();
         let was_running =
             before.as_ref().is_some_and(|entry| matches!(entry.state, State::Running(_)));

@@ -183,6 +183,37 @@ pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>)
     Ok(())
 }
 
+/// Checks that a plugin that joins and those that are there know the same methods of the services
+/// that they require of each other.
+///
+/// # Errors
+/// `Invalid`, naming the service and both plugins.
+pub(crate) fn check_methods<'a>(
+    joins: &Manifest,
+    others: impl Iterator<Item = &'a Manifest>,
+) -> Result<()> {
+    for other in others {
+        for (consumer, provider) in [(joins, other), (other, joins)] {
+            for required in &consumer.requires {
+                let offered = provider
+                    .provides
+                    .iter()
+                    .find(|id| id.name == required.name && id.major == required.major);
+                if let Some(offered) = offered {
+                    super::service::compare(
+                        &consumer.name,
+                        &required.methods,
+                        &provider.name,
+                        &offered.methods,
+                        required,
+                    )?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +270,29 @@ mod tests {
         ];
         let all = plugins.iter().map(|manifest| (manifest.name.clone(), manifest)).collect();
         assert_eq!(Wiring::new(&all).dependents("c"), ["a", "b"]);
+    }
+
+    #[test]
+    fn either_side_of_a_service_may_join_with_more_methods_but_not_with_others() {
+        let with = |plugin: Manifest, methods: &[u64]| {
+            let mut plugin = plugin;
+            for id in plugin.provides.iter_mut().chain(&mut plugin.requires) {
+                id.methods = methods.to_vec();
+            }
+            plugin
+        };
+        let provider = with(plugin("p", &["s.p"], &[]), &[1, 2]);
+        for (methods, fits) in [(&[1][..], true), (&[1, 2, 3], true), (&[1, 3], false)] {
+            let consumer = with(plugin("c", &[], &["s.p"]), methods);
+            for (joins, there) in [(&provider, &consumer), (&consumer, &provider)] {
+                let checked = check_methods(joins, std::iter::once(there));
+                assert_eq!(checked.is_ok(), fits, "{methods:?}");
+                if let Err(error) = checked {
+                    assert!(error.message().contains("the plugin c was built for another s.p/1"));
+                    assert!(error.message().contains("the plugin p"));
+                }
+            }
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::Core;
 use crate::access::Identity;
 use crate::dashboard;
 use crate::edge::{self, EdgeRequest, Shape};
+use crate::registry::contained::stopped;
 
 /// The largest JSON body of an operation, in bytes.
 const INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -184,7 +185,7 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
                     })?;
                     shift(&mut captures, request.raw.head.path.start);
                     request.raw.head.captures = captures.into();
-                    start(entry, route, &call, request).map(Way::Route)
+                    start(entry, &call, request).map(Way::Route)
                 }),
                 Target::Operation(operation) => permit(&call, operation).and_then(|()| {
                     let named = entry.pattern.names().zip(&captures).map(|(name, span)| {
@@ -193,7 +194,12 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
                             .unwrap_or_default();
                         (name.to_owned(), value.to_owned())
                     });
-                    let named = named.collect();
+                    let named: Vec<(String, String)> = named.collect();
+                    if call.limited_to().is_some()
+                        && let Some((_, app)) = named.iter().find(|(name, _)| name == "app")
+                    {
+                        core.find_app(&call, app)?;
+                    }
                     let inside = entry.plugin.gate.enter().ok_or_else(|| {
                         Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
                     })?;
@@ -211,11 +217,9 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
     };
     let outcome = match way {
         Ok(Way::Route(dispatch)) => {
-            let answer = dispatch.answer.await;
-            drop((dispatch.route, dispatch.inside));
-            match answer {
-                RResult::ROk(response) => return response,
-                RResult::RErr(error) => Err(error.into()),
+            match dispatch.answer().await {
+                Ok(response) => return response,
+                Err(error) => Err(error),
             }
         }
         Ok(Way::Operation(operation, captures, instance, number, inside, request)) => {
@@ -227,13 +231,12 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
             match input {
                 Err(error) => Err(error),
                 Ok(input) => {
-                    let reply = instance
-                        .operate(number, call.as_raw(), input.to_string().into_bytes().into())
-                        .await;
-                    drop(inside);
-                    match reply {
-                        RResult::ROk(output) => envelope(&operation, &output),
-                        RResult::RErr(error) => Err(error.into()),
+                    let input = input.to_string().into_bytes().into();
+                    let reply = instance.operate(number, call.as_raw(), input);
+                    match inside.run(reply).await {
+                        Some(RResult::ROk(output)) => envelope(&operation, &output),
+                        Some(RResult::RErr(error)) => Err(error.into()),
+                        None => Err(stopped()),
                     }
                 }
             }
@@ -269,6 +272,9 @@ fn permit(call: &Call, operation: &Operation) -> Result<()> {
         ))
     })?;
     if call.has(scope) {
+        if call.limited_to().is_some() && !operation.for_app_keys {
+            return Err(Error::denied("this key is for one app and cannot do what concerns the whole node; make one with `fazt server create-key` without --app").with_code("KEY_LIMITED"));
+        }
         return Ok(());
     }
     Err(Error::denied(format!(

@@ -18,11 +18,12 @@ use abi_stable::std_types::RResult;
 use fazt_abi::http::{RawRequestHead, RawResponse};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
-use fazt_sdk::route::{Route, Surface, Visibility};
+use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
 
 use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
+use crate::registry::contained::{contain, stopped};
 use crate::registry::gate::Inside;
 use crate::telemetry::Level;
 use surface::Place;
@@ -44,9 +45,19 @@ pub(crate) struct Router {
 
 /// What a request needs to be answered by a plugin.
 struct Dispatch {
-    route: Route,
     inside: Inside,
     answer: fazt_abi::FfiFuture<RResult<RawResponse, fazt_abi::error::RawError>>,
+}
+
+impl Dispatch {
+    /// The plugin's answer. What of it goes on after its head stays in the plugin's hands.
+    async fn answer(self) -> Result<RawResponse> {
+        match self.inside.run(self.answer).await {
+            Some(RResult::ROk(response)) => Ok(contain(self.inside, response)),
+            Some(RResult::RErr(error)) => Err(error.into()),
+            None => Err(stopped()),
+        }
+    }
 }
 
 impl Gateway for Router {
@@ -105,11 +116,9 @@ impl Router {
         let shape = shape_of(&request.raw.head);
         match self.dispatch(surface, app, request) {
             Ok(Some(dispatch)) => {
-                let answer = dispatch.answer.await;
-                drop(dispatch.inside);
-                match answer {
-                    RResult::ROk(response) => response,
-                    RResult::RErr(error) => fail(&self.core, &error.into(), shape(), request_id),
+                match dispatch.answer().await {
+                    Ok(response) => response,
+                    Err(error) => fail(&self.core, &error, shape(), request_id),
                 }
             }
             Ok(None) => pages::not_found(),
@@ -158,7 +167,7 @@ impl Router {
                 .app(app)
                 .deadline_ns(self.core.deadline_ns())
                 .build();
-        start(entry, route, &call, request).map(Some).map_err(Refused::Error)
+        start(entry, &call, request).map(Some).map_err(Refused::Error)
     }
 }
 
@@ -168,12 +177,12 @@ enum Refused {
 }
 
 /// Starts the answer of a plugin.
-fn start(entry: &Entry, route: &Route, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
+fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
     let inside = entry.plugin.gate.enter().ok_or_else(|| {
         Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
     })?;
     let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
-    Ok(Dispatch { route: route.clone(), inside, answer })
+    Ok(Dispatch { inside, answer })
 }
 
 /// Captures are found in the path; the head's spans count from the start of its text.

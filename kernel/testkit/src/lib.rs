@@ -28,8 +28,8 @@ pub use fazt_kernel::BuiltIn;
 pub struct TestKernel {
     kernel: Option<Kernel>,
     built_in: Vec<BuiltIn>,
-    libraries: Vec<PathBuf>,
     settings: BTreeMap<String, String>,
+    selection: Option<Vec<String>>,
     directory: tempfile::TempDir,
 }
 
@@ -85,44 +85,53 @@ impl TestKernel {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let mut kernel = Self { kernel: None, built_in, libraries, settings, directory };
+        let selection = None;
+        let mut kernel = Self { kernel: None, built_in, settings, selection, directory };
         kernel.start().await?;
-        for library in kernel.libraries.clone() {
-            let bytes = std::fs::read(&library).map_err(|error| {
-                Error::not_found(format!("{}: {error}; build it first", library.display()))
-            })?;
-            let answer = kernel.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await;
-            if answer.status != 200 {
-                return Err(Error::invalid(format!(
-                    "{} is not added: {}",
-                    library.display(),
-                    answer.text()
-                )));
-            }
+        for library in libraries {
+            kernel.add_library(&library).await?;
         }
         Ok(kernel)
+    }
+
+    /// Adds the library in that file to the running node, as `fazt plugin add` does. Returns what
+    /// it says of itself.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn add_library(&self, library: &Path) -> Result<Value> {
+        let bytes = std::fs::read(library).map_err(|error| {
+            Error::not_found(format!("{}: {error}; build it first", library.display()))
+        })?;
+        self.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await.data()
     }
 
     async fn start(&mut self) -> Result<()> {
         let mut options = BootOptions::new(self.cartridge(), Mode::Serve, self.built_in.clone());
         options.create = true;
         options.settings = self.settings.clone();
+        options.plugins = self.selection.clone();
         options.log_level = Level::Error;
-        let kernel = Kernel::boot(options).await?;
+        // Kept also when a plugin did not start: a test may ask why.
+        let kernel = self.kernel.insert(Kernel::boot(options).await?);
         let missing: Vec<_> = self
             .built_in
             .iter()
+            .filter(|_| self.selection.is_none())
             .map(|plugin| plugin.name)
             .filter(|name| !kernel.started().iter().any(|started| started == name))
             .collect();
-        if !missing.is_empty() {
-            return Err(Error::invalid(format!(
-                "these plugins did not start: {}",
-                missing.join(", ")
-            )));
+        if missing.is_empty() {
+            return Ok(());
         }
-        self.kernel = Some(kernel);
-        Ok(())
+        let mut reasons = Vec::new();
+        for name in missing {
+            let path = format!("/api/plugins/{name}");
+            let info = self.operate(Method::Get, &path, Value::Null).await?;
+            let failure = info["failure"].as_str().unwrap_or("no reason given");
+            reasons.push(format!("{name}: {failure}"));
+        }
+        Err(Error::invalid(format!("these plugins did not start: {}", reasons.join("; "))))
     }
 
     /// Stops the node cleanly and starts it again on the same cartridge.
@@ -134,6 +143,26 @@ impl TestKernel {
             kernel.stop().await?;
         }
         self.start().await
+    }
+
+    /// Stops the node cleanly and starts it again with exactly these plugins and what they
+    /// require; with those that are enabled for `None`.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn restart_with(&mut self, selection: Option<&[&str]>) -> Result<()> {
+        self.selection =
+            selection.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        self.restart().await
+    }
+
+    /// Stops the node cleanly and starts it again with these plugins compiled in.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn restart_as(&mut self, built_in: Vec<BuiltIn>) -> Result<()> {
+        self.built_in = built_in;
+        self.restart().await
     }
 
     /// Stops the node; the cartridge stays until this value is dropped.

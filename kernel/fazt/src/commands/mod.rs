@@ -1,0 +1,50 @@
+//! Commands that need code on this side: they read directories, write files or run the node.
+//!
+//! One file each, named after the words. All others are data in manifests.
+
+mod app_deploy;
+mod cartridge_backup;
+mod cartridge_restore;
+mod first_run;
+mod library;
+mod plugin_add;
+mod plugin_check;
+mod secret_input;
+mod server_init;
+mod server_start;
+mod serving;
+mod version;
+
+use std::pin::Pin;
+
+use fazt_sdk::command::Command;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+use crate::run::Run;
+
+pub(crate) use first_run::first_run;
+
+/// A command with code in this crate.
+#[derive(Debug)]
+pub(crate) struct ClientCommand {
+    /// Its words, arguments and example.
+    pub(crate) command: fn() -> Command,
+    /// Runs it.
+    pub(crate) run: for<'r> fn(&'r mut Run<'_, '_>, Arguments) -> Running<'r>,
+}
+
+/// A running command.
+pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'r>>;
+
+/// All of them.
+pub(crate) const ALL: &[ClientCommand] = &[
+    app_deploy::COMMAND,
+    cartridge_backup::COMMAND,
+    cartridge_restore::COMMAND,
+    plugin_add::COMMAND,
+    plugin_check::COMMAND,
+    server_init::COMMAND,
+    server_start::COMMAND,
+    version::COMMAND,
+];

@@ -1,0 +1,4 @@
+//! Scenarios across plugins.
+
+mod boundary;
+mod loading;
