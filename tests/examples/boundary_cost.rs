@@ -16,13 +16,12 @@ use std::sync::Arc;
 
 use abi_stable::std_types::{ROption, RResult};
 use fazt_abi::http::{
-    Field, RawPrepared, RawRequest, RawRequestHead, RawResponse, RawResponseBody, RawResponseHead,
-    Span,
+    Field, RawRequest, RawRequestHead, RawResponse, Span,
 };
 use fazt_abi::instance::RawInstance;
 use fazt_kernel::BuiltIn;
 use fazt_kernel::clock::{Clock as _, SystemClock};
-use fazt_kernel::edge::{self, BlobSource, Edge, EdgeRequest, Gateway, Listener, PreparedHead};
+use fazt_kernel::edge::{self, BlobSource, Edge, EdgeRequest, Gateway, Listener};
 use fazt_sdk::call::CallBuilder;
 use fazt_sdk::export::{assemble, root_of};
 use fazt_sdk::prelude::*;
@@ -32,7 +31,7 @@ use fazt_tests::fixtures::Library;
 const ROUNDS: usize = 9;
 const CALLS: u32 = 20_000;
 
-type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The interface of the loaded `counts`, written down a second time: what counts is its shape.
@@ -106,39 +105,9 @@ fn handle() -> Outcome<Service<CostApi>> {
     Ok(handle.take().ok_or("the user of the service did not start")?)
 }
 
-/// A page of 10 KiB that is always there.
-#[derive(Clone)]
-struct Page {
-    head: RawPrepared,
-    body: Bytes,
-}
-
-impl Page {
-    fn new() -> Result<Self> {
-        let mut fields = Vec::new();
-        for (name, value) in [
-            ("content-type", "text/html; charset=utf-8"),
-            ("etag", "\"2cf24dba5fb0a30e26e83b2ac5b9e29e\""),
-            ("cache-control", "public, max-age=60"),
-            ("x-content-type-options", "nosniff"),
-        ] {
-            let lengths = (u16::try_from(name.len()), u32::try_from(value.len()));
-            fields.extend_from_slice(&lengths.0.unwrap_or_default().to_le_bytes());
-            fields.extend_from_slice(&lengths.1.unwrap_or_default().to_le_bytes());
-            fields.extend_from_slice(name.as_bytes());
-            fields.extend_from_slice(value.as_bytes());
-        }
-        let head = PreparedHead::from_fields(&fields)?;
-        Ok(Self { head, body: Bytes::from(vec![b'x'; 10 << 10]) })
-    }
-
-    fn response(&self) -> RawResponse {
-        RawResponse {
-            status: 200,
-            head: RawResponseHead::Prepared(self.head.clone()),
-            body: RawResponseBody::Full(self.body.clone().into()),
-        }
-    }
+/// The body of a page that is always there.
+fn body() -> Bytes {
+    Bytes::from(vec![b'x'; 10 << 10])
 }
 
 /// The page as a plugin's handler answers with it.
@@ -166,24 +135,24 @@ impl Plugin for Pages {
             ("cache-control", "public, max-age=60"),
             ("x-content-type-options", "nosniff"),
         ])?;
-        let page = Answers(head, Bytes::from(vec![b'x'; 10 << 10]));
+        let page = Answers(head, body());
         Ok(Started::new().handle("/_report/page", page))
     }
 }
 
-/// A handler that answers with the finished raw response, on both sides of the comparison.
-struct Raw(Page);
+/// The same handler on both sides of the comparison.
+struct Raw(Bytes);
 
 impl Handler for Raw {
     async fn call(&self, _: &Call, request: Request) -> Result<Response> {
         std::hint::black_box(request.path());
-        Ok(Response::new(200).body(self.0.body.clone()))
+        Ok(Response::new(200).body(self.0.clone()))
     }
 }
 
-fn instance(page: &Page) -> Result<RawInstance> {
+fn instance() -> Result<RawInstance> {
     let manifest = Manifest::new("raw", "1").route(Route::app(Method::Get, "/_report/page"));
-    assemble(&manifest, Started::new().handle("/_report/page", Raw(page.clone())))
+    assemble(&manifest, Started::new().handle("/_report/page", Raw(body())))
 }
 
 fn anonymous() -> Call {
@@ -284,8 +253,7 @@ async fn calls() -> Outcome<()> {
     ];
     service(&mut cases, "built in", &built_in);
     service(&mut cases, "loaded", &loaded);
-    let page = Page::new()?;
-    let handler = Arc::new(Raw(page.clone()));
+    let handler = Arc::new(Raw(body()));
     cases.push(Case::new("a request of 10 fields: made and dropped", || async {
         drop(std::hint::black_box(request()));
     }));
@@ -296,7 +264,7 @@ async fn calls() -> Outcome<()> {
             drop(std::hint::black_box(answer.map(Response::into_raw)));
         }
     }));
-    let instance = Arc::new(instance(&page)?);
+    let instance = Arc::new(instance()?);
     cases.push(Case::new("a request of 10 fields: behind the boundary", move || {
         let instance = Arc::clone(&instance);
         async move {
@@ -379,8 +347,8 @@ async fn ended(mut client: Child) -> Outcome<()> {
 
 async fn serve(which: &str, requests: &str) -> Outcome<()> {
     let thin = match which {
-        "boundary" => Thin::Boundary(instance(&Page::new()?)?),
-        "direct" => Thin::Direct(Raw(Page::new()?)),
+        "boundary" => Thin::Boundary(instance()?),
+        "direct" => Thin::Direct(Raw(body())),
         "kernel" | "library" => return serve_kernel(which, requests).await,
         other => return Err(format!("{other} is nothing that can be served").into()),
     };

@@ -181,7 +181,7 @@ macro_rules! lent_interface {
 }
 
 #[cfg(test)]
-#[expect(unreachable_pub, dead_code, reason = "the macros make public items of a private module")]
+#[expect(unreachable_pub, reason = "the macros make public items of a private module")]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
