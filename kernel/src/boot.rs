@@ -130,7 +130,7 @@ impl Kernel {
     async fn assemble(cartridge: &Cartridge, options: BootOptions) -> Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&options.clock), options.log_level));
-        let config = Config::load(cartridge, options.settings)?;
+        let config = Config::load(cartridge, options.settings).await?;
         config.declare("server", &control::server_settings())?;
         config.declare("edge", &edge_settings())?;
         let secrets = Secrets::load(cartridge).await?;
@@ -165,6 +165,7 @@ impl Kernel {
         let parts = control::parts(Arc::downgrade(&core));
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
+        crate::maintenance::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
             Ok(started) => started,
@@ -367,7 +368,7 @@ impl Kernel {
                 }
                 // Somebody else's server on the other address family would answer half of the
                 // visitors: that is no port to share.
-                Err(error) if error.code() == "ADDRESS_IN_USE" => return Err(error),
+                Err(error) if error.code() == "PORT_IN_USE" => return Err(error),
                 Err(error) => refused = Some(error),
             }
         }

@@ -15,6 +15,7 @@ pub mod edge;
 mod events;
 mod failure;
 mod host;
+mod maintenance;
 mod registry;
 mod routing;
 mod secrets;

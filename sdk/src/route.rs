@@ -29,7 +29,8 @@ pub enum Visibility {
 /// One route.
 ///
 /// The pattern is a path whose segments are literal, `{name}` (one segment) or, last, `{name...}`
-/// (the rest, slashes included, possibly empty). The most literal pattern wins.
+/// (the rest, slashes included, possibly empty). The most literal pattern wins. `/{name...}` alone
+/// captures nothing: the rest is the request's path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Where.

@@ -63,8 +63,11 @@ impl Config {
     ///
     /// # Errors
     /// What the cartridge says.
-    pub(crate) fn load(cartridge: &Cartridge, overrides: BTreeMap<String, String>) -> Result<Self> {
-        let stored = store::all(cartridge)?;
+    pub(crate) async fn load(
+        cartridge: &Cartridge,
+        overrides: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let stored = store::all(cartridge).await?;
         let state = RwLock::new(State { declared: BTreeMap::new(), stored, overrides });
         Ok(Self { cartridge: cartridge.clone(), state })
     }

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use crate::cartridge::{Cartridge, Owner, Value};
 
 /// All stored settings.
-pub(super) fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>> {
-    let rows = cartridge.read_value(&Owner::kernel(), |reader| {
+pub(super) async fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>> {
+    let rows = cartridge.scan_value(&Owner::kernel(), |reader| {
         let mut rows = Vec::new();
         reader.query("SELECT name, value FROM setting", &[], &mut |row| {
             if let (Ok(name), Ok(value)) = (row.text(0), row.text(1)) {
@@ -19,7 +19,8 @@ pub(super) fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>> {
             ControlFlow::Continue(())
         })?;
         Ok(rows)
-    })?;
+    });
+    let rows = rows.await?;
     rows.into_iter()
         .map(|(name, value)| {
             let json = serde_json::from_str(&value).map_err(|error| {

@@ -101,7 +101,7 @@ mod tests {
             (&bytes, "10 MiB", 10 << 20),
             (&bytes, "500KB", 500_000),
             (&time, "15 s", 15_000),
-            (&time, "90 d", 7_776_000_000),
+            (&time, "90 d", 7_776_000_000_u64),
         ] {
             assert_eq!(parse("x", kind, text).unwrap(), Value::from(number), "{text}");
         }

@@ -44,7 +44,8 @@ pub(super) fn add(parts: Parts) -> Parts {
     parts
         .operation(
             Operation::delete::<RemoveAlias>("/api/aliases/{name}")
-                .summary("Removes an alias; the app stays"),
+                .summary("Removes an alias; the app stays")
+                .for_app_keys(),
             run,
         )
         .command(

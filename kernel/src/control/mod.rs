@@ -11,6 +11,7 @@ mod app_list;
 mod app_remove;
 mod cartridge_backup;
 mod cartridge_info;
+mod cartridge_vacuum;
 mod cartridge_verify;
 mod config_get;
 mod config_list;
@@ -19,6 +20,7 @@ mod key_create;
 mod key_list;
 mod key_remove;
 mod login_link;
+mod manifest_list;
 mod plugin_add;
 mod plugin_check;
 mod plugin_disable;
@@ -93,7 +95,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 26] = [
+    let all: [fn(Parts) -> Parts; 28] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -110,6 +112,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         alias_list::add,
         alias_add::add,
         alias_remove::add,
+        manifest_list::add,
         plugin_list::add,
         plugin_info::add,
         plugin_enable::add,
@@ -119,6 +122,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_remove::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_vacuum::add,
         cartridge_backup::add,
     ];
     all.into_iter().fold(parts, |parts, add| add(parts))

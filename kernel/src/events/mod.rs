@@ -142,7 +142,7 @@ impl Events {
         let subscribe = name.clone();
         self.cartridge
             .write_value(owner, None, move |tx| {
-                Ok(tx.subscribe(&subscribe, crate::cartridge::From::Next)?)
+                Ok(tx.subscribe(&subscribe, crate::cartridge::SubscribeFrom::Next)?)
             })
             .await
             .map_err(Error::from)?;

@@ -199,7 +199,7 @@ impl Registry {
         }
         let manifests: Vec<_> = self.list().into_iter().map(|entry| entry.manifest).collect();
         wiring::check_ownership(manifests.iter().map(|manifest| &**manifest))?;
-        for row in store::all(&core.cartridge)? {
+        for row in store::all(&core.cartridge).await? {
             let Some(stored) = row.library else {
                 self.entries(|entries| {
                     if let Some(entry) = entries.get_mut(&row.name) {

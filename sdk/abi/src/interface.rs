@@ -108,7 +108,7 @@ macro_rules! interface {
 
 /// Declares an interface that is lent for the length of one call: no counting, no sending.
 ///
-/// The same shape as [`interface!`], but the proxy carries a lifetime and methods take `&self`.
+/// The same shape as `interface!`, but the proxy carries a lifetime and methods take `&self`.
 macro_rules! lent_interface {
     (
         $(#[$meta:meta])*

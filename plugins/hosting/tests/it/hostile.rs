@@ -7,7 +7,7 @@ use fazt_hosting::archive::{ArchiveLimits, inspect};
 
 use crate::zip_builder::{End, Entry, Zip64, archive, archive_with, crc32, deflate, extra};
 
-type Case = (String, &'static str, Vec<u8>);
+pub(crate) type Case = (String, &'static str, Vec<u8>);
 
 fn verdict(bytes: &[u8], limits: &ArchiveLimits) -> Result<(), (&'static str, u16, String)> {
     inspect(Cursor::new(bytes), limits)
@@ -381,10 +381,15 @@ fn bad_content() -> Vec<Case> {
     ]
 }
 
+/// Archives that must be refused: what is wrong, the code, the bytes.
+pub(crate) fn all() -> Vec<Case> {
+    let groups = [hostile_names(), hostile_kinds(), disagreements(), hostile_ends(), bad_content()];
+    groups.into_iter().flatten().collect()
+}
+
 #[test]
 fn every_hostile_archive_is_refused_with_its_code() {
-    let groups = [hostile_names(), hostile_kinds(), disagreements(), hostile_ends(), bad_content()];
-    let cases: Vec<Case> = groups.into_iter().flatten().collect();
+    let cases = all();
     assert!(cases.len() >= 100, "{} cases", cases.len());
     let mut wrong = Vec::new();
     for (name, code, bytes) in &cases {

@@ -1,0 +1,20 @@
+//! What the program promises as a whole, asked of the real binary: it loses nothing, refuses what it
+//! should, stops in order, and survives the machine.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails where something is missing, and prints its figures"
+)]
+
+mod bad_input;
+mod copies;
+mod disk_full;
+mod exclusive;
+mod failing_disk;
+mod ledger;
+mod names_and_paths;
+mod permissions;
+mod refusals;
+mod replacing;
+mod stopping;
