@@ -18,6 +18,10 @@ pub enum Library {
     CountsNewer,
     /// Requires `counts.tally/1`.
     Report,
+    /// `counts`, optimized.
+    CountsOptimized,
+    /// `report`, optimized.
+    ReportOptimized,
     /// Misbehaves on demand.
     Unruly,
     /// Panics when it is asked what it is.
@@ -41,6 +45,8 @@ impl Library {
             Self::Counts => ("counts", &[], "debug"),
             Self::CountsNewer => ("counts", &["--features", "newer"], "debug"),
             Self::Report => ("report", &[], "debug"),
+            Self::CountsOptimized => ("counts", &["--release"], "release"),
+            Self::ReportOptimized => ("report", &["--release"], "release"),
             Self::Unruly => ("unruly", &[], "debug"),
             Self::Speechless => ("unruly", &["--features", "speechless"], "debug"),
             Self::Unmarked => ("marked", &[], "debug"),

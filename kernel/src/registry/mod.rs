@@ -6,6 +6,7 @@
 //! plugins and the node go on.
 
 pub(crate) mod contained;
+mod elf;
 pub(crate) mod gate;
 pub(crate) mod library;
 pub(crate) mod service;

@@ -60,3 +60,25 @@ pub trait Tally {
     /// None.
     async fn wait(&self, call: &Call, ms: u32) -> Result<u32>;
 }
+
+/// Methods that do next to nothing, to measure what it costs to reach them.
+#[service("counts.cost", 1)]
+pub trait Cost {
+    /// Nothing.
+    ///
+    /// # Errors
+    /// None.
+    async fn nothing(&self, call: &Call) -> Result<()>;
+
+    /// The length of a text.
+    ///
+    /// # Errors
+    /// None.
+    async fn length(&self, call: &Call, text: &str) -> Result<u32>;
+
+    /// A record, and another like it.
+    ///
+    /// # Errors
+    /// None.
+    async fn next(&self, call: &Call, record: &Tallied) -> Result<Tallied>;
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use counts_api::{Tallied, Tally, TallyApi};
+use counts_api::{Cost, CostApi, Tallied, Tally, TallyApi};
 use fazt_sdk::cartridge::Query as _;
 use fazt_sdk::host::Clock;
 use fazt_sdk::prelude::*;
@@ -17,13 +17,14 @@ impl Plugin for Counts {
         Manifest::new("counts", VERSION)
             .about("Keeps tallies")
             .provides::<TallyApi>()
+            .provides::<CostApi>()
             .migrations(migrations!("../migrations": "0001_create_tally"))
             .route(Route::app(Method::Get, "/_counts/version").public())
     }
 
     fn start(&self, host: Host) -> Result<Started> {
         let store = Store { cartridge: host.cartridge(), clock: host.clock() };
-        Ok(Started::new().handle("/_counts/version", Version).provide(TallyApi::of(store)))
+        Ok(Started::new().handle("/_counts/version", Version).provide(TallyApi::of(store)).provide(CostApi::of(Cheap)))
     }
 }
 
@@ -83,6 +84,23 @@ impl Tally for Store {
     async fn wait(&self, _: &Call, ms: u32) -> Result<u32> {
         self.clock.sleep(Duration::from_millis(u64::from(ms))).await;
         Ok(ms)
+    }
+}
+
+/// What is measured.
+struct Cheap;
+
+impl Cost for Cheap {
+    async fn nothing(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    async fn length(&self, _: &Call, text: &str) -> Result<u32> {
+        Ok(text.len() as u32)
+    }
+
+    async fn next(&self, _: &Call, record: &Tallied) -> Result<Tallied> {
+        Ok(Tallied { count: record.count + 1, ..record.clone() })
     }
 }
 

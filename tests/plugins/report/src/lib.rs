@@ -20,6 +20,7 @@ impl Plugin for Report {
             .route(Route::app(Method::Get, "/_report/add/{name}").public())
             .route(Route::app(Method::Get, "/_report/kinds").public())
             .route(Route::app(Method::Get, "/_report/rows").public())
+            .route(Route::app(Method::Get, "/_report/page").public())
             .route(Route::app(Method::Get, "/_report/wait/{ms}").public())
             .route(Route::app(Method::Get, "/_report/stream/{parts}").public())
             .route(Route::app(Method::Post, "/_report/length").public().body_max(1 << 30))
@@ -33,6 +34,7 @@ impl Plugin for Report {
             .handle("/_report/add/{name}", Add(counts.clone()))
             .handle("/_report/kinds", Kinds(counts.clone()))
             .handle("/_report/rows", rows::Rows(host.cartridge()))
+            .handle("/_report/page", Page::new(&host)?)
             .handle("/_report/wait/{ms}", Wait(counts.clone()))
             .handle("/_report/stream/{parts}", Stream(counts.clone()))
             .handle("/_report/length", Length)
@@ -95,6 +97,27 @@ impl Handler for Kinds {
         same("a message", error.message(), "never: so")?;
         same("details", error.details(), Some(&fazt_sdk::json!({ "why": "so" })))?;
         Ok(Response::text("all the same"))
+    }
+}
+
+/// A page of 10 KiB that is always there, to measure what it costs to reach it.
+struct Page(fazt_sdk::http::PreparedHead, Bytes);
+
+impl Page {
+    fn new(host: &Host) -> Result<Self> {
+        let head = host.prepare([
+            ("content-type", "text/html; charset=utf-8"),
+            ("etag", "\"2cf24dba5fb0a30e26e83b2ac5b9e29e\""),
+            ("cache-control", "public, max-age=60"),
+            ("x-content-type-options", "nosniff"),
+        ])?;
+        Ok(Self(head, Bytes::from(vec![b'x'; 10 << 10])))
+    }
+}
+
+impl Handler for Page {
+    async fn call(&self, _: &Call, _: Request) -> Result<Response> {
+        Ok(Response::prepared(200, &self.0).body(self.1.clone()))
     }
 }
 

@@ -23,7 +23,7 @@ struct Source {
 impl Handler for Streams {
     async fn call(&self, _: &Call, request: Request) -> Result<Response> {
         let how = request.capture(0).to_owned();
-        let held = (how == "drop").then_some(PanicsInDrop("a stream"));
+        let held = (how == "drop").then(|| PanicsInDrop("a stream"));
         let source = Source { how, clock: self.0.clone(), part: 0, _held: held };
         Ok(Response::new(200).stream(source))
     }

@@ -165,7 +165,7 @@ async fn a_handler_that_hangs_is_given_up_and_dropped() {
     let kernel = node(&[Library::Unruly]).await;
     kernel.kernel().set_setting("server.host", "127.0.0.1").await.unwrap();
     kernel.kernel().set_setting("server.port", "0").await.unwrap();
-    kernel.kernel().set_setting("edge.request_ms", "300").await.unwrap();
+    kernel.kernel().set_setting("edge.request_ms", "300 ms").await.unwrap();
     let serving = kernel.kernel().serve().unwrap();
     let answer = exchange(&serving, "GET /_unruly/do/hang").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
