@@ -440,7 +440,7 @@ fn each_cap_is_413_and_holds_at_its_edge() {
 #[test]
 fn the_documented_caps_are_the_default() {
     let limits = ArchiveLimits::default();
-    assert_eq!(limits.entries_max, 50_000);
+    assert_eq!(limits.entries_max, 100_000);
     assert_eq!(limits.file_bytes_max, 64 << 20);
     assert_eq!(limits.total_bytes_max, 512 << 20);
     assert_eq!(limits.ratio_max, 200);
