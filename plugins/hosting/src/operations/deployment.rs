@@ -30,6 +30,7 @@ impl GetDeployment {
     pub(crate) fn operation() -> Operation {
         Operation::get::<Self>("/api/deployments/{id}")
             .summary("One deployment")
+            .for_app_keys()
             .example(serde_json::json!({ "id": "dep_4kQ2mZ81xYbT" }))
     }
 }
