@@ -1,4 +1,5 @@
 //! What a deploy takes in memory. A binary of its own: it measures the whole process.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
 #[path = "it/probe.rs"]
@@ -49,7 +50,6 @@ fn archive() -> Vec<u8> {
 }
 
 /// Memory does not follow the size of what is deployed.
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_large_deploy_is_held_in_little_memory() {
     let world = World::with(&[("hosting.cache_bytes", "1 MiB")]).await;
