@@ -101,10 +101,7 @@ async fn a_plugin_that_is_left_out_disabled_or_removed_leaves_its_tables() {
 
     kernel.restart_with(None).await.unwrap();
     for name in ["report", "counts"] {
-        kernel
-            .operate(Method::Delete, &format!("/api/plugins/{name}"), json!({}))
-            .await
-            .unwrap();
+        kernel.operate(Method::Delete, &format!("/api/plugins/{name}"), json!({})).await.unwrap();
     }
     kernel.stop().await.unwrap();
     assert_eq!(tallies(&kernel.cartridge()), expected, "removed");
@@ -224,7 +221,9 @@ async fn cycles() {
         cycle().await;
     }
     let (bytes, files) = held();
-    println!("after 500 cycles: {bytes} bytes, {files} files; after 100: {bytes_before}, {files_before}");
+    println!(
+        "after 500 cycles: {bytes} bytes, {files} files; after 100: {bytes_before}, {files_before}"
+    );
     assert_eq!(files, files_before);
     // A leak of one instance, one host or one library would be 400 times some KiB.
     assert!(bytes.saturating_sub(bytes_before) < 4 << 20, "{bytes_before} to {bytes}");
