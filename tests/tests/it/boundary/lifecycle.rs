@@ -193,7 +193,8 @@ fn held() -> (u64, usize) {
 /// Runs in a process of its own: other tests would be counted too.
 #[test]
 fn five_hundred_starts_and_stops_leave_nothing_behind() {
-    if std::env::args().any(|argument| argument == "--exact") {
+    const CHILD: &str = "BOUNDARY_CYCLES_CHILD";
+    if fazt_tests::setting(CHILD, 0) == 1 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(cycles());
     }
@@ -201,6 +202,7 @@ fn five_hundred_starts_and_stops_leave_nothing_behind() {
     let status = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture"])
         .arg("boundary::lifecycle::five_hundred_starts_and_stops_leave_nothing_behind")
+        .env(CHILD, "1")
         .status()
         .unwrap();
     assert!(status.success());
