@@ -4,9 +4,10 @@
 //! |---|---|
 //! | (none) | nanoseconds per call: the median of 9 interleaved rounds |
 //! | `serve WHICH N` | answers N requests over a socket, to count instructions under `valgrind --tool=callgrind`; the client is another process. `WHICH` is `kernel` (a built-in plugin), `library` (a loaded one), `boundary` (the edge and a plugin, nothing between), or `direct` (the edge and the same handler, called as a function) |
+//! | `count PLACE N` | calls a service without arguments N times; `PLACE` is `builtin` or `loaded` |
 //! | `client PORT N` | that client |
 //!
-//! Instructions of one request: the difference between runs with N and 2 N, divided by N.
+//! Instructions of one request or call: the difference between runs with N and 2 N, divided by N.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,9 +16,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 
 use abi_stable::std_types::{ROption, RResult};
-use fazt_abi::http::{
-    Field, RawRequest, RawRequestHead, RawResponse, Span,
-};
+use fazt_abi::http::{Field, RawRequest, RawRequestHead, RawResponse, Span};
 use fazt_abi::instance::RawInstance;
 use fazt_kernel::BuiltIn;
 use fazt_kernel::clock::{Clock as _, SystemClock};
@@ -238,18 +237,39 @@ fn service(cases: &mut Vec<Case>, place: &str, handle: &Service<CostApi>) {
     }));
 }
 
-async fn calls() -> Outcome<()> {
-    let user = || BuiltIn { name: "user", root: root_of::<User> };
+/// A node that provides the service, and a handle to it.
+async fn provided(loaded: bool) -> Outcome<(TestKernel, Service<CostApi>)> {
+    let user = BuiltIn { name: "user", root: root_of::<User> };
     let costs = BuiltIn { name: "costs", root: root_of::<Costs> };
-    let _built_in = TestKernel::with(vec![costs, user()]).await?;
-    let built_in = handle()?;
-    let library = vec![Library::CountsOptimized.path()];
-    let _loaded = TestKernel::configured(vec![user()], library, &[]).await?;
-    let loaded = handle()?;
+    let kernel = if loaded {
+        let library = vec![Library::CountsOptimized.path()];
+        TestKernel::configured(vec![user], library, &[]).await?
+    } else {
+        TestKernel::with(vec![costs, user]).await?
+    };
+    Ok((kernel, handle()?))
+}
+
+async fn count(place: &str, calls: &str) -> Outcome<()> {
+    let (_kernel, costs) = provided(place == "loaded").await?;
+    let call = anonymous();
+    for _ in 0..calls.parse::<u32>()? {
+        costs.nothing(&call).await?;
+    }
+    Ok(())
+}
+
+async fn calls() -> Outcome<()> {
+    let (_built_in, built_in) = provided(false).await?;
+    let (_loaded, loaded) = provided(true).await?;
 
     let mut cases = vec![
-        Case::new("an async fn", || async { drop(std::hint::black_box(plain(1).await)) }),
-        Case::new("a boxed future", || async { drop(std::hint::black_box(boxed(1).await)) }),
+        Case::new("an async fn", || async {
+            std::hint::black_box(plain(1).await);
+        }),
+        Case::new("a boxed future", || async {
+            std::hint::black_box(boxed(1).await);
+        }),
     ];
     service(&mut cases, "built in", &built_in);
     service(&mut cases, "loaded", &loaded);
@@ -302,8 +322,7 @@ enum Thin {
 
 impl Gateway for Thin {
     async fn handle(&self, request: EdgeRequest) -> RawResponse {
-        let call =
-            CallBuilder::new(Principal::Anonymous, request.request_id.number()).build();
+        let call = CallBuilder::new(Principal::Anonymous, request.request_id.number()).build();
         let answer = match self {
             Self::Boundary(instance) => {
                 match instance.handle(0, call.as_raw(), request.raw).await {
@@ -414,6 +433,7 @@ fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments[..] {
         ["client", port, requests] => ask(port, requests),
+        ["count", place, calls] => runtime.block_on(count(place, calls)),
         ["serve", which, requests] => runtime.block_on(serve(which, requests)),
         _ => runtime.block_on(calls()),
     }

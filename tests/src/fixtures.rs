@@ -119,9 +119,8 @@ fn take_lock_file(project: &Path) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "whoever waits for a build is told so")]
 fn run(project: &Path, target: &Path, arguments: &[&str]) {
-    eprintln!("cargo build {} in {}", arguments.join(" "), project.display());
+    println!("cargo build {} in {}", arguments.join(" "), project.display());
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--offline"])
         .args(arguments)

@@ -157,8 +157,9 @@ impl Host for PluginHost {
         methods: RSlice<'_, u64>,
     ) -> RResult<RawService, RawError> {
         to_raw(
-            self.may_call(&name, major)
-                .and_then(|()| self.core()?.services.handle(&self.consumer, &name, major, &methods)),
+            self.may_call(&name, major).and_then(|()| {
+                self.core()?.services.handle(&self.consumer, &name, major, &methods)
+            }),
         )
     }
 

@@ -59,8 +59,7 @@ pub(super) fn check(bytes: &[u8], machine: u16) -> Result<(), &'static str> {
     Ok(())
 }
 
-const NOT_A_LIBRARY: &str =
-    "it is a program or an object file, not a shared library; build it with crate-type = [\"cdylib\"]";
+const NOT_A_LIBRARY: &str = "it is a program or an object file, not a shared library; build it with crate-type = [\"cdylib\"]";
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes)

@@ -634,9 +634,9 @@ impl Registry {
         let mut started = Vec::new();
         for plugin in order.into_iter().filter(|plugin| plugin != KERNEL) {
             if !matches!(self.find(&plugin)?.state, State::Running(_)) {
-                self.start(&plugin)
-                    .await
-                    .map_err(|error| error.context(format!("the plugin {plugin} does not start")))?;
+                self.start(&plugin).await.map_err(|error| {
+                    error.context(format!("the plugin {plugin} does not start"))
+                })?;
                 started.push(plugin.clone());
             }
             self.remember(&plugin, true).await?;
@@ -658,9 +658,8 @@ impl Registry {
             .into_iter()
             .filter(|other| {
                 // With a selection on the command line a disabled plugin may run.
-                self.find(other).is_ok_and(|entry| {
-                    entry.enabled || matches!(entry.state, State::Running(_))
-                })
+                self.find(other)
+                    .is_ok_and(|entry| entry.enabled || matches!(entry.state, State::Running(_)))
             })
             .collect();
         if !dependents.is_empty() && !cascade {

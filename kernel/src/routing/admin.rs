@@ -216,12 +216,10 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
         }
     };
     let outcome = match way {
-        Ok(Way::Route(dispatch)) => {
-            match dispatch.answer().await {
-                Ok(response) => return response,
-                Err(error) => Err(error),
-            }
-        }
+        Ok(Way::Route(dispatch)) => match dispatch.answer().await {
+            Ok(response) => return response,
+            Err(error) => Err(error),
+        },
         Ok(Way::Operation(operation, captures, instance, number, inside, request)) => {
             let input = if is_json {
                 input(&operation, captures, *request).await

@@ -115,12 +115,10 @@ impl Router {
         head::remove(&mut request.raw.head, is_credential);
         let shape = shape_of(&request.raw.head);
         match self.dispatch(surface, app, request) {
-            Ok(Some(dispatch)) => {
-                match dispatch.answer().await {
-                    Ok(response) => response,
-                    Err(error) => fail(&self.core, &error, shape(), request_id),
-                }
-            }
+            Ok(Some(dispatch)) => match dispatch.answer().await {
+                Ok(response) => response,
+                Err(error) => fail(&self.core, &error, shape(), request_id),
+            },
             Ok(None) => pages::not_found(),
             Err(Refused::Methods(methods)) => {
                 edge::method_not_allowed(&methods, shape(), request_id)

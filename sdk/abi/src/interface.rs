@@ -339,7 +339,10 @@ mod tests {
             // SAFETY: a bitwise copy of a table of plain function pointers.
             let mut table = unsafe { std::ptr::read(whole.table) };
             table.table_size = size;
-            let cut = std::mem::ManuallyDrop::new(RawSecond { data: whole.data, table: &raw const table });
+            let cut = std::mem::ManuallyDrop::new(RawSecond {
+                data: whole.data,
+                table: &raw const table,
+            });
             assert_eq!(ready(cut.later(5)).is_ok(), size >= end, "{size}");
         }
     }
@@ -352,7 +355,8 @@ mod tests {
         assert_eq!(newer.add(1).unwrap(), 2);
         assert!(newer.later(1).unwrap_err().message.contains("`later`"));
         let second = RawLentSecond::new(&*object);
-        let older = RawLentFirst { data: second.data, table: second.table.cast(), lent: second.lent };
+        let older =
+            RawLentFirst { data: second.data, table: second.table.cast(), lent: second.lent };
         assert_eq!(older.add(1).unwrap(), 2);
         assert_eq!(second.later(1).unwrap(), 3);
     }
@@ -363,9 +367,10 @@ mod tests {
         let raw = RawSecond::new(object);
         let at_once = raw.add(PANIC_AT_ONCE).unwrap_err();
         assert_eq!((at_once.kind, at_once.code.as_str()), (KIND_INTERNAL, "PANIC"));
-        for (number, words) in
-            [(PANIC_AT_ONCE, "before there was a future"), (PANIC_WHEN_POLLED, "when it was polled")]
-        {
+        for (number, words) in [
+            (PANIC_AT_ONCE, "before there was a future"),
+            (PANIC_WHEN_POLLED, "when it was polled"),
+        ] {
             let error = ready(raw.later(number)).unwrap_err();
             assert!(error.message.contains(words), "{}", error.message);
         }

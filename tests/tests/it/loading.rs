@@ -52,7 +52,9 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
 /// How many rows each table has.
 fn rows(cartridge: &Path) -> BTreeMap<String, i64> {
     let file = rusqlite::Connection::open(cartridge).unwrap();
-    let mut tables = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").unwrap();
+    let mut tables = file
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .unwrap();
     let names: Vec<String> =
         tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let count = |name: &String| {
@@ -73,8 +75,7 @@ async fn what_is_no_plugin_for_this_node_is_refused_in_one_sentence_and_nothing_
             if what.contains("nobody provides") && path.ends_with("check") {
                 continue;
             }
-            let answer =
-                kernel.admin(Caller::OWNER, Method::Post, path, "", bytes.clone()).await;
+            let answer = kernel.admin(Caller::OWNER, Method::Post, path, "", bytes.clone()).await;
             let message = answer.json()["error"]["message"].as_str().unwrap_or("").to_owned();
             assert_eq!(answer.status, 400, "{what}: {}", answer.text());
             for word in words {
@@ -108,9 +109,7 @@ async fn only_the_owner_may_hand_over_native_code() {
     let answer = kernel.admin(Caller::ANONYMOUS, Method::Post, path, "", library.clone()).await;
     assert_eq!(answer.status, 401);
     let deploys = Caller {
-        principal: fazt_sdk::call::Principal::Key(
-            fazt_sdk::call::PrincipalId::new("key").unwrap(),
-        ),
+        principal: fazt_sdk::call::Principal::Key(fazt_sdk::call::PrincipalId::new("key").unwrap()),
         scopes: fazt_sdk::call::Scope::Deploy.bit(),
         limited_to: None,
     };
@@ -128,10 +127,21 @@ fn change(cartridge: &Path, sql: &str) {
 async fn a_library_that_is_damaged_missing_or_for_another_machine_fails_alone_and_says_why() {
     const HASH: &str = "SELECT library FROM plugin WHERE name = 'unruly'";
     for (damage, words) in [
-        (format!("UPDATE blob_chunk SET data = zeroblob(length(data)) WHERE id / 1048576 = (SELECT id FROM blob WHERE hash = ({HASH}))"), "damaged"),
+        (
+            format!(
+                "UPDATE blob_chunk SET data = zeroblob(length(data)) WHERE id / 1048576 = (SELECT id FROM blob WHERE hash = ({HASH}))"
+            ),
+            "damaged",
+        ),
         (format!("DELETE FROM blob WHERE hash = ({HASH})"), "missing"),
-        ("UPDATE plugin SET target = 'riscv64-linux' WHERE name = 'unruly'".to_owned(), "riscv64-linux"),
-        ("UPDATE plugin SET name = 'another' WHERE name = 'unruly'".to_owned(), "calls itself unruly"),
+        (
+            "UPDATE plugin SET target = 'riscv64-linux' WHERE name = 'unruly'".to_owned(),
+            "riscv64-linux",
+        ),
+        (
+            "UPDATE plugin SET name = 'another' WHERE name = 'unruly'".to_owned(),
+            "calls itself unruly",
+        ),
     ] {
         let mut kernel = node(&[Library::Counts, Library::Report, Library::Unruly]).await;
         kernel.stop().await.unwrap();

@@ -63,7 +63,11 @@ async fn callers_of_a_provider_that_goes_and_comes_back_succeed_or_hear_that_it_
                 match answer.await.expect("a call hangs") {
                     (200, count) => {
                         expected += 1;
-                        assert_eq!(count, expected.to_string(), "a call took effect twice or never");
+                        assert_eq!(
+                            count,
+                            expected.to_string(),
+                            "a call took effect twice or never"
+                        );
                         succeeded.fetch_add(1, Ordering::Relaxed);
                     }
                     (503, text) => {

@@ -120,7 +120,8 @@ async fn rows_reach_a_library_without_a_copy_on_either_side() {
 fn bytes_cross_by_their_address() {
     let bytes = Bytes::from(vec![1; 1 << 20]);
     let (address, len) = (bytes.as_ptr(), bytes.len());
-    let (crossed, allocated) = asked_for(|| Bytes::from(fazt_sdk::abi::bytes::RawBytes::from(bytes)));
+    let (crossed, allocated) =
+        asked_for(|| Bytes::from(fazt_sdk::abi::bytes::RawBytes::from(bytes)));
     assert_eq!((crossed.as_ptr(), crossed.len()), (address, len));
     assert!(allocated < 512, "{allocated} bytes");
 }

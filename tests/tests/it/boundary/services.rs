@@ -18,7 +18,6 @@ mod older {
 }
 
 /// The interface as a consumer knows it that is newer than its provider.
-#[expect(dead_code, reason = "what counts is the place of the methods that are called")]
 mod newer {
     use fazt_sdk::prelude::*;
 
@@ -30,6 +29,7 @@ mod newer {
         tags: Vec<String>,
     }
 
+    #[expect(dead_code, reason = "what counts is the place of the methods that are called")]
     #[service("counts.tally", 1)]
     pub(super) trait Tally {
         async fn add(&self, call: &Call, name: &str, by: i64) -> Result<u64>;

@@ -41,7 +41,10 @@ async fn a_library_follows_the_log_and_takes_part_in_the_life_of_apps() {
     let kernel = node(&[Library::Template]).await;
     get(&kernel, "/_template/hello").await;
     let app = kernel.operate(Method::Get, "/api/apps/blog", json!({})).await.unwrap();
-    assert_eq!((app["usage"][0]["what"].as_str(), app["usage"][0]["count"].as_u64()), (Some("greetings"), Some(1)));
+    assert_eq!(
+        (app["usage"][0]["what"].as_str(), app["usage"][0]["count"].as_u64()),
+        (Some("greetings"), Some(1))
+    );
     kernel.operate(Method::Delete, "/api/apps/blog", json!({})).await.unwrap();
     assert_eq!(kernel.get("blog", "/_template/hello").await.status, 404);
 }
