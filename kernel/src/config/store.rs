@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use fazt_sdk::{Error, Result};
 use serde_json::Value as Json;
@@ -31,14 +32,21 @@ pub(super) async fn all(cartridge: &Cartridge) -> Result<BTreeMap<String, Json>>
         .collect()
 }
 
-/// Stores one setting.
-pub(super) async fn put(cartridge: &Cartridge, name: &str, value: &Json) -> Result<()> {
-    let (name, value) = (name.to_owned(), value.to_string());
+/// Stores one setting; `committed` runs after the sync, in the order of the commits.
+pub(super) async fn put(
+    cartridge: &Cartridge,
+    name: &str,
+    value: &Json,
+    committed: impl Fn() + Send + Sync + 'static,
+) -> Result<()> {
+    let (name, value, committed) = (name.to_owned(), value.to_string(), Arc::new(committed));
     let stored = cartridge.write_value(&Owner::kernel(), None, move |tx| {
         tx.execute(
             "INSERT INTO setting (name, value, changed_at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET value = ?2, changed_at = ?3",
             &[Value::Text(&name), Value::Text(&value), Value::Integer(tx.now_ms())],
         )?;
+        let committed = Arc::clone(&committed);
+        tx.on_commit(Box::new(move || committed()));
         Ok(())
     });
     stored.await.map_err(Error::from)

@@ -132,7 +132,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
 /// The settings of the kernel itself, under `server.`.
 pub(crate) fn server_settings() -> Vec<Setting> {
     vec![
-        Setting::text("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
+        Setting::host_name("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
         Setting::text("host", "").doc("The address to listen on. Empty: this machine only while the domain is localhost, every address otherwise."),
         Setting::integer("port", 8080, 0, 65_535).doc("The port to listen on; 0 takes any free one."),
     ]

@@ -71,6 +71,19 @@ impl Pattern {
         self.segments.iter().map(rank).chain(std::iter::once(1)).collect()
     }
 
+    /// The pattern without the names of its captures: two patterns of one shape match the same paths.
+    pub(crate) fn shape(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::One(_) => "/{}".to_owned(),
+            Segment::Rest(_) => "/{...}".to_owned(),
+        };
+        if self.segments.is_empty() {
+            return "/".to_owned();
+        }
+        self.segments.iter().map(segment).collect()
+    }
+
     /// The names of the captures, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -158,6 +171,15 @@ mod tests {
     fn wrong_patterns_are_refused() {
         for pattern in ["", "a", "/{}", "/{a...}/b", "/a{b}", "//a", "/{...}"] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn shapes_forget_the_names_of_captures() {
+        for (pattern, shape) in
+            [("/", "/"), ("/a/{x}/b", "/a/{}/b"), ("/{y...}", "/{...}"), ("/a/", "/a/")]
+        {
+            assert_eq!(Pattern::parse(pattern).unwrap().shape(), shape);
         }
     }
 

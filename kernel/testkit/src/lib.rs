@@ -13,8 +13,10 @@ mod answer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use fazt_kernel::clock::Clock;
 use fazt_kernel::{AdminRequest, BootOptions, Kernel, Level, Mode};
 use fazt_sdk::call::Principal;
 use fazt_sdk::http::{Body, Method};
@@ -22,7 +24,8 @@ use fazt_sdk::{AppId, Error, Result};
 use serde_json::Value;
 
 pub use answer::Answer;
-pub use fazt_kernel::BuiltIn;
+pub use fazt_kernel::clock::ManualClock;
+pub use fazt_kernel::{BuiltIn, Connection};
 
 /// A node on a temporary cartridge. The cartridge goes with it.
 pub struct TestKernel {
@@ -30,6 +33,7 @@ pub struct TestKernel {
     built_in: Vec<BuiltIn>,
     settings: BTreeMap<String, String>,
     selection: Option<Vec<String>>,
+    clock: Option<Arc<dyn Clock>>,
     directory: tempfile::TempDir,
 }
 
@@ -79,14 +83,13 @@ impl TestKernel {
         libraries: Vec<PathBuf>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let directory = tempfile::tempdir()
-            .map_err(|error| Error::internal(format!("a temporary directory: {error}")))?;
+        let directory = temporary()?;
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let selection = None;
-        let mut kernel = Self { kernel: None, built_in, settings, selection, directory };
+        let (selection, clock) = (None, None);
+        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
         kernel.start().await?;
         for library in libraries {
             kernel.add_library(&library).await?;
@@ -106,12 +109,28 @@ impl TestKernel {
         self.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await.data()
     }
 
+    /// Like [`Self::with`], at a time that the test decides.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn timed(built_in: Vec<BuiltIn>, clock: Arc<ManualClock>) -> Result<Self> {
+        let directory = temporary()?;
+        let (selection, settings) = (None, BTreeMap::new());
+        let clock: Option<Arc<dyn Clock>> = Some(clock);
+        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
+        kernel.start().await?;
+        Ok(kernel)
+    }
+
     async fn start(&mut self) -> Result<()> {
         let mut options = BootOptions::new(self.cartridge(), Mode::Serve, self.built_in.clone());
         options.create = true;
         options.settings = self.settings.clone();
         options.plugins = self.selection.clone();
         options.log_level = Level::Error;
+        if let Some(clock) = &self.clock {
+            options.clock = Arc::clone(clock);
+        }
         // Kept also when a plugin did not start: a test may ask why.
         let kernel = self.kernel.insert(Kernel::boot(options).await?);
         let missing: Vec<_> = self
@@ -276,11 +295,29 @@ impl TestKernel {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
+        self.exchange(Connection::Loopback, &host, method, path, headers, body).await
+    }
+
+    /// A request to any host over any connection, as the edge would hand it over; the path may carry
+    /// a query.
+    pub async fn exchange(
+        &self,
+        connection: Connection,
+        host: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = request(method, path, query, headers, body.into());
-        let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
-        Answer::read(self.kernel().request(&host, request).await).await
+        Answer::read(self.kernel().request(connection, host, request).await).await
     }
+}
+
+fn temporary() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|error| Error::internal(format!("a temporary directory: {error}")))
 }
 
 fn request(
