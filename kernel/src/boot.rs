@@ -118,6 +118,9 @@ impl Kernel {
             options.mode,
             Options { clock: Arc::clone(&options.clock), ..Options::default() },
         )?;
+        if options.mode == Mode::Serve {
+            control::remove_unfinished_backups(cartridge.path());
+        }
         match Self::assemble(&cartridge, options).await {
             Ok(kernel) => Ok(Self { created, ..kernel }),
             Err(error) => {

@@ -76,6 +76,12 @@ impl Request {
         self.body("application/json", document.to_string())
     }
 
+    /// Its method, host and target, for messages.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} {}{}", self.method, self.host, String::from_utf8_lossy(&self.target))
+    }
+
     /// The bytes that are sent to a server on `port`.
     #[must_use]
     pub fn bytes(&self, port: u16) -> Vec<u8> {

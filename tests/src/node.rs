@@ -206,6 +206,16 @@ impl Node {
         all_of(&mut self.errors)
     }
 
+    /// Ends it, if it has not ended, and says what it said.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn kill_if_running(mut self) -> String {
+        drop(self.child.kill());
+        self.child.wait().unwrap();
+        all_of(&mut self.errors)
+    }
+
     /// Asks it to end and waits for that.
     ///
     /// # Panics

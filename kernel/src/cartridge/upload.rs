@@ -52,7 +52,11 @@ impl Cartridge {
     /// As [`Cartridge::read`].
     pub fn open_blob(&self, hash: BlobHash) -> Result<Option<BlobReader>, CartridgeError> {
         let pin = BlobPin::new(&self.shared().pins, hash);
-        let info = self.read_value(&Owner::kernel(), |reader| Ok(reader.blob(hash)?))?;
+        let mut info = None;
+        self.shared().reads.read_part(&Owner::kernel(), &mut |reader| {
+            info = reader.blob(hash)?;
+            Ok(())
+        })?;
         Ok(info.map(|info| BlobReader { cartridge: self.clone(), info, _pin: pin }))
     }
 
@@ -192,10 +196,12 @@ impl BlobReader {
         if offset >= self.info.size || into.is_empty() {
             return Ok(0);
         }
-        let result = self.cartridge.read_value(&Owner::kernel(), |reader| {
-            Ok(read_at(reader.session(), &self.info, offset, into)?)
+        let mut read = 0;
+        let result = self.cartridge.shared().reads.read_part(&Owner::kernel(), &mut |reader| {
+            read = read_at(reader.session(), &self.info, offset, into)?;
+            Ok(())
         });
-        match result {
+        match result.map(|()| read) {
             Ok(0) => Err(CartridgeError::Corrupt(format!(
                 "blob {} was deleted while it was read",
                 self.info.hash

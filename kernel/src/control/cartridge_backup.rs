@@ -1,8 +1,11 @@
 //! `GET /api/system/backup`: one consistent copy of the running cartridge, streamed. The command
 //! writes the file.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 
 use fazt_sdk::http::BodySource;
 use fazt_sdk::prelude::*;
@@ -10,6 +13,31 @@ use fazt_sdk::prelude::*;
 use super::{Node, Parts};
 
 struct BackUp(Node);
+
+/// What stands between the cartridge's name and the request's id in the name of a copy.
+const MARK: &str = ".backup-";
+
+/// Removes copies that a process which ended in the middle of a backup left beside the cartridge:
+/// each may be as large as the cartridge itself. For the process that holds the cartridge's lock.
+pub(crate) fn remove_unfinished(cartridge: &Path) {
+    let (Some(directory), Some(name)) = (cartridge.parent(), cartridge.file_name()) else { return };
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        if is_unfinished(name, &entry.file_name()) {
+            // What cannot be removed is in nobody's way but the disk's.
+            drop(std::fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Whether a file is called as a copy is before the client has it: the mark, the 16 digits of a
+/// request's id, and nothing else that is not the cartridge's own addition.
+fn is_unfinished(cartridge: &OsStr, name: &OsStr) -> bool {
+    let rest = name.as_bytes().strip_prefix(cartridge.as_bytes());
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix(MARK.as_bytes())) else { return false };
+    let Some((id, rest)) = rest.split_at_checked(16) else { return false };
+    id.iter().all(u8::is_ascii_hexdigit) && (rest.is_empty() || rest.starts_with(b".partial-"))
+}
 
 /// Bytes of one part of the stream.
 const PART_BYTES: usize = 256 * 1024;
@@ -19,8 +47,8 @@ impl Handler for BackUp {
         super::plugin_add::check_may_load(call)?;
         let core = self.0.core()?;
         let mut name = core.cartridge.path().as_os_str().to_owned();
-        name.push(format!(".backup-{}", call.request_id()));
-        let path = std::path::PathBuf::from(name);
+        name.push(format!("{MARK}{}", call.request_id()));
+        let path = PathBuf::from(name);
         let written = core.cartridge.backup(&path).await;
         let opened = File::open(&path);
         // The copy needs no name any more: it goes with its descriptor, also when the client leaves.
@@ -62,4 +90,27 @@ impl BodySource for Copying {
 pub(super) fn add(parts: Parts) -> Parts {
     let handler = BackUp(parts.node());
     parts.route(Route::admin(Method::Get, "/api/system/backup"), handler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_this_file_gives_are_leftovers() {
+        let is_one = |name: &str| is_unfinished(OsStr::new("data.db"), OsStr::new(name));
+        assert!(is_one("data.db.backup-0d0c26b6085ca8fe"));
+        assert!(is_one("data.db.backup-0d0c26b6085ca8fe.partial-11119"));
+        assert!(is_one("data.db.backup-0d0c26b6085ca8fe.partial-11119-journal"));
+        for name in [
+            "data.db",
+            "data.db.backup-2026-11-21",
+            "data.db.backup-monday",
+            "data.db.backup-0d0c26b6085ca8fe.gz",
+            "data.db.backup-0d0c26b6085ca8f",
+            "other.db.backup-0d0c26b6085ca8fe",
+        ] {
+            assert!(!is_one(name), "{name}");
+        }
+    }
 }

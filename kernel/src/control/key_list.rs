@@ -26,7 +26,10 @@ impl Operate for ListKeys {
     type Input = NoInput;
     type Output = Vec<KeyRow>;
 
-    async fn operate(&self, _: &Call, _: NoInput) -> Result<Vec<KeyRow>> {
+    async fn operate(&self, call: &Call, _: NoInput) -> Result<Vec<KeyRow>> {
+        if call.limited_to().is_some() {
+            return Err(Error::denied("a key for one app cannot see the keys"));
+        }
         let keys = self.0.core()?.access.keys();
         Ok(keys
             .into_iter()

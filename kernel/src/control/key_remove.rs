@@ -17,7 +17,10 @@ impl Operate for RemoveKey {
     type Input = KeyId;
     type Output = KeyId;
 
-    async fn operate(&self, _: &Call, input: KeyId) -> Result<KeyId> {
+    async fn operate(&self, call: &Call, input: KeyId) -> Result<KeyId> {
+        if call.limited_to().is_some() {
+            return Err(Error::denied("a key for one app cannot remove keys"));
+        }
         self.0.core()?.access.remove_key(&input.id).await?;
         Ok(input)
     }

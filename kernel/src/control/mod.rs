@@ -32,6 +32,7 @@ mod routes;
 mod set_credentials;
 mod status;
 
+pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
 use std::sync::{Arc, Weak};
 
 use fazt_sdk::command::Command;

@@ -49,7 +49,8 @@ fn page(title: &str, body: &str) -> Response {
         .header("cache-control", "no-store")
         .header("x-content-type-options", "nosniff")
         .header("x-frame-options", "DENY")
-        .header("referrer-policy", "no-referrer")
+        // With `no-referrer` a browser would send `Origin: null` with our own forms.
+        .header("referrer-policy", "same-origin")
         .header("cross-origin-opener-policy", "same-origin")
         .header("cross-origin-resource-policy", "same-origin")
 }

@@ -29,12 +29,8 @@ pub(super) fn create(cartridge: &Path) -> Result<RawSpool> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let file = unnamed(directory).map_err(|error| {
-        Error::internal(format!(
-            "a scratch file in {} cannot be made: {error}",
-            directory.display()
-        ))
-    })?;
+    let file = unnamed(directory)
+        .map_err(|error| failed(&format!("make, in {},", directory.display()), &error))?;
     Ok(RawSpool::new(Arc::new(ScratchFile { file, size: AtomicU64::new(0) })))
 }
 

@@ -88,6 +88,18 @@ impl Plugin for Hosting {
                     .doc("The largest archive that a deploy takes, in bytes."),
             )
             .setting(
+                Setting::integer("archive_entries_max", 100_000, 1, 1_000_000)
+                    .doc("The most files and directories of one archive."),
+            )
+            .setting(
+                Setting::bytes("archive_file_bytes_max", 64 * MIB, 4095 * MIB)
+                    .doc("The largest file of an archive once it is unpacked, in bytes."),
+            )
+            .setting(
+                Setting::bytes("archive_total_bytes_max", 1024 * MIB, 64 * 1024 * MIB)
+                    .doc("The most that all files of an archive may take once they are unpacked, in bytes."),
+            )
+            .setting(
                 Setting::integer("uploads_at_once", 32, 1, 1024)
                     .doc("How many archives may be on their way in at a time; each has a scratch file."),
             )
@@ -122,7 +134,12 @@ impl Plugin for Hosting {
             indexes: Arc::clone(&indexes),
             removals: Arc::clone(&removals),
             keep: host.setting("keep_deployments")?,
-            limits: ArchiveLimits::default(),
+            limits: ArchiveLimits {
+                entries_max: host.setting("archive_entries_max")?,
+                file_bytes_max: host.setting("archive_file_bytes_max")?,
+                total_bytes_max: host.setting("archive_total_bytes_max")?,
+                ..ArchiveLimits::default()
+            },
             turn: futures_util::lock::Mutex::new(()),
         });
         let serve = Serve {

@@ -1,4 +1,5 @@
 //! What a deploy takes in memory. A binary of its own: it measures the whole process.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
 #[path = "it/probe.rs"]
@@ -49,7 +50,6 @@ fn archive() -> Vec<u8> {
 }
 
 /// Memory does not follow the size of what is deployed.
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_large_deploy_is_held_in_little_memory() {
     let world = World::with(&[("hosting.cache_bytes", "1 MiB")]).await;
@@ -57,9 +57,10 @@ async fn a_large_deploy_is_held_in_little_memory() {
     // What the first deploy sets up is not counted.
     world.deploy("warm", &Site::new().file("index.html", noise(1 << 20))).await;
     let before = forget_peak();
-    let reply = world.upload_plain("big", archive).await;
+    // A clone: the archive of the test must not make room when the upload was read.
+    let reply = world.upload_plain("big", archive.clone()).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let grown = peak().saturating_sub(before);
     println!("{} KiB of files took {} KiB", FILES * FILE_BYTES / 1024, grown / 1024);
-    assert!(grown < 24 << 20, "{} bytes of files took {grown} bytes", FILES * FILE_BYTES);
+    assert!(grown < 16 << 20, "{} bytes of files took {grown} bytes", FILES * FILE_BYTES);
 }

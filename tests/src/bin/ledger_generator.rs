@@ -24,7 +24,9 @@ fn main() {
             scope.spawn(move || {
                 let Ok(client) = Client::connect(port) else { return };
                 let random = Random::new(seed * 1_000 + number);
-                let mut writer = Writer { number, seed, n: 0, key, ledger, client, random };
+                let aliases = [false; 3];
+                let mut writer =
+                    Writer { number, seed, n: 0, key, ledger, client, random, aliases };
                 while writer.write_one().is_ok() {}
             });
         }
@@ -39,6 +41,8 @@ struct Writer<'a> {
     ledger: File,
     client: Client,
     random: Random,
+    /// Which of its aliases are there.
+    aliases: [bool; 3],
 }
 
 impl Writer<'_> {
@@ -131,20 +135,19 @@ impl Writer<'_> {
     }
 
     fn alias_for_a_while(&mut self) -> Result<(), Broken> {
-        let name = format!("a{}-{}-{}", self.seed, self.number, self.random.below(3));
+        let slot = usize::try_from(self.random.below(3)).unwrap();
+        let name = format!("a{}-{}-{slot}", self.seed, self.number);
         let resource = format!("alias/{name}");
-        let target = format!("https://example.org/{}", self.n);
-        let request =
-            Request::admin("POST", "/api/aliases").json(&json!({"name": name, "redirect": target}));
-        if !self.write(&resource, &target, &request)?.is_success() {
-            // It is there from before.
+        let answer = if self.aliases[slot] {
             let remove = Request::admin("DELETE", &format!("/api/aliases/{name}"));
-            return self.write(&resource, "-", &remove).map(drop);
-        }
-        if self.random.below(2) == 0 {
-            let remove = Request::admin("DELETE", &format!("/api/aliases/{name}"));
-            self.write(&resource, "-", &remove)?;
-        }
+            self.write(&resource, "-", &remove)?
+        } else {
+            let target = format!("https://example.org/{}", self.n);
+            let add = Request::admin("POST", "/api/aliases")
+                .json(&json!({"name": name, "redirect": target}));
+            self.write(&resource, &target, &add)?
+        };
+        self.aliases[slot] ^= answer.is_success();
         Ok(())
     }
 }

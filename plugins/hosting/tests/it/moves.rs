@@ -28,6 +28,8 @@ async fn an_export_imported_elsewhere_is_the_same_app() {
     assert!(pages.len() > 6, "{} pages", pages.len());
     let largest = pages.iter().map(|page| page.iter().map(Vec::len).sum::<usize>()).max();
     assert!(largest.unwrap() <= 1 << 20, "{largest:?}");
+    let total: usize = pages.iter().flatten().map(Vec::len).sum();
+    assert!(total < 3 * (2 << 20) + 300_000 + 65_536, "{total}: shared content goes once");
 
     let check = async |world: &World, app: &str| {
         let here = world.snapshot(app, &PATHS).await;
@@ -79,7 +81,8 @@ async fn a_damaged_import_is_refused_and_serves_nothing() {
     let record = changed[0].last_mut().unwrap();
     let last = record.len() - 1;
     record[last] ^= 1;
-    assert!(other.try_import("two", &changed).await.is_err());
+    let error = other.try_import("two", &changed).await.unwrap_err();
+    assert!(error.message().contains("hash"), "{error}");
     assert_eq!(other.get("two", "/").await.status, 404);
     // With a path that no archive may have.
     let mut escaping = pages.clone();

@@ -31,8 +31,11 @@ async fn a_deployed_file_is_served_with_its_validators() {
         assert_eq!(reply.header("cache-control"), Some("no-cache"));
         assert_eq!(reply.header("content-type"), None);
     }
-    let lists = [("if-none-match", "\"a\""), ("if-none-match", etag.as_str())];
-    assert_eq!(world.get_with("blog", "/", &lists).await.status, 304);
+    let mut lists = [("if-none-match", "\"a\""), ("if-none-match", etag.as_str())];
+    for _ in 0..2 {
+        assert_eq!(world.get_with("blog", "/", &lists).await.status, 304);
+        lists.reverse();
+    }
     assert_eq!(world.get_with("blog", "/", &lists[..1]).await.status, 200);
 }
 
@@ -281,11 +284,11 @@ async fn the_nodes_own_name_shows_a_page_or_the_chosen_app() {
 async fn apps_do_not_see_each_others_files() {
     let world = World::new().await;
     let shared = "the same content";
-    world.deploy("one", &Site::new().file("a.html", shared).file("only-one.txt", "1")).await;
+    world.deploy("one", &Site::new().file("a.css", shared).file("only-one.txt", "1")).await;
     world.deploy("two", &Site::new().file("a.txt", shared)).await;
     assert_eq!(world.get("two", "/only-one.txt").await.status, 404);
     // The same content is one blob and still has the type of its own name.
-    let types = [("one", "/a.html", "text/html"), ("two", "/a.txt", "text/plain")];
+    let types = [("one", "/a.css", "text/css"), ("two", "/a.txt", "text/plain")];
     for (app, path, kind) in types {
         let reply = world.get(app, path).await;
         assert!(reply.header("content-type").unwrap().starts_with(kind), "{app}");

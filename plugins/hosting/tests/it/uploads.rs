@@ -141,6 +141,9 @@ async fn a_key_deploys_with_its_scope_and_to_its_app_only() {
         let reply = world.upload_as(caller, app, &site).await;
         assert_eq!(reply.status, status, "{name}: {}", reply.text());
     }
+    let headers = [("content-type", "text/plain")];
+    let reply = world.post_with(read, &headers, b"not even a form".to_vec()).await;
+    assert_eq!(reply.status, 403, "who may not deploy is refused before anything is read");
     assert_eq!(world.get("one", "/").await.text(), "new");
     assert_eq!(world.get("two", "/").await.text(), "two");
 

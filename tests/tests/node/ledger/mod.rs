@@ -88,7 +88,7 @@ fn nothing_acknowledged_is_lost_or_torn_by_kill_9() {
         let problems = auditor.audit_answers(&book, node.port(), &key);
         assert_eq!(problems, Vec::<String>::new(), "after kill {killed}, seed {seed}");
     }
-    drop(node.stop());
+    assert!(node.stop().success());
     let problems = auditor.audit_files(&mut book, &home.db());
     assert_eq!(problems, Vec::<String>::new(), "after the stop, seed {seed}");
     println!(
@@ -101,6 +101,6 @@ fn nothing_acknowledged_is_lost_or_torn_by_kill_9() {
         watch.elapsed().as_secs_f64(),
         auditor.took().as_secs_f64(),
     );
-    assert!(book.refused() * 5 < book.acks(), "{} refused", book.refused());
+    assert!(book.refused() * 100 < book.acks(), "{} refused", book.refused());
     assert!(book.deploys() > kills, "{} deploys", book.deploys());
 }
