@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use fazt_sdk::cartridge::Query as _;
 use fazt_sdk::export::root_of;
@@ -173,7 +174,9 @@ async fn calls_that_never_end_are_dropped_when_their_plugin_was_given_its_time()
         let stopped = disable(&kernel, "unruly", false).await;
         (stopped, before.elapsed())
     };
-    let ((status, text), (stopped, took)) = tokio::join!(hanging, stop);
+    let both = async { tokio::join!(hanging, stop) };
+    let ended = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let ((status, text), (stopped, took)) = ended.expect("the call was never dropped");
     assert_eq!(status, 503, "{text}");
     stopped.unwrap();
     assert!((10..20).contains(&took.as_secs()), "{took:?}");

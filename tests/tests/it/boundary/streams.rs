@@ -154,7 +154,9 @@ async fn a_stream_of_a_plugin_that_stops_is_cut_when_its_time_is_over() {
     let request = request(Method::Get, "/_unruly/stream/hang", Body::empty());
     let mut answer = kernel.kernel().request("blog.localhost", request).await;
     assert_eq!(answer.body.next().await.unwrap().unwrap(), "one part");
-    let (rest, stopped) = tokio::join!(answer.body.next(), disable(&kernel, "unruly", false));
+    let both = async { tokio::join!(answer.body.next(), disable(&kernel, "unruly", false)) };
+    let ended = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let (rest, stopped) = ended.expect("the stream was never cut");
     stopped.unwrap();
     assert_eq!(rest.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(answer.body.next().await.is_none_or(|part| part.is_err()));
