@@ -92,6 +92,17 @@ pub struct AdminRequest {
     pub body: Body,
 }
 
+/// How a request of a test reached the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// Plain HTTP on the machine itself.
+    Loopback,
+    /// Plain HTTP from elsewhere, or through a proxy that nobody configured.
+    PlainHttp,
+    /// TLS, from anywhere.
+    Tls,
+}
+
 /// The answer to a request from inside this process.
 #[derive(Debug)]
 pub struct AdminResponse {
@@ -133,20 +144,24 @@ impl Kernel {
     async fn assemble(cartridge: &Cartridge, options: BootOptions) -> Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&options.clock), options.log_level));
-        let config = Config::load(cartridge, options.settings)?;
-        config.declare("server", &control::server_settings())?;
-        config.declare("edge", &edge_settings())?;
+        let config = Config::load(cartridge, options.settings).await?;
+        let declared = config.declare("server", &control::server_settings());
+        let declared = declared.and(config.declare("edge", &edge_settings()));
+        // A command is how a stored value that is wrong is set right.
+        if options.mode == Mode::Serve {
+            declared?;
+        }
         let secrets = Secrets::load(cartridge).await?;
         let directory = Arc::new(Directory::load(cartridge).await?);
         let access = Access::load(cartridge).await?;
         let is_command = options.mode == Mode::Command;
         let port = config
-            .get("server.port")?
-            .as_u64()
-            .and_then(|port| u16::try_from(port).ok())
+            .get("server.port")
+            .ok()
+            .and_then(|port| u16::try_from(port.as_u64()?).ok())
             .filter(|port| *port != 0 && *port != 80);
         let address = Address {
-            domain: config.text("server.domain").to_ascii_lowercase().into(),
+            domain: config.text("server.domain").into(),
             scheme: "http",
             port,
         };
@@ -168,6 +183,7 @@ impl Kernel {
         let parts = control::parts(Arc::downgrade(&core));
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
+        crate::maintenance::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
             Ok(started) => started,
@@ -293,11 +309,18 @@ impl Kernel {
     }
 
     /// Answers any request, as the edge would hand it over. For tests.
-    pub async fn request(&self, host: &str, request: AdminRequest) -> AdminResponse {
+    pub async fn request(
+        &self,
+        connection: Connection,
+        host: &str,
+        request: AdminRequest,
+    ) -> AdminResponse {
         let request_id = routing::new_request_id(&self.core);
         let method = request.method;
-        let raw = raw_request(request, host);
-        let request = EdgeRequest::internal(method, request_id, raw);
+        let mut raw = raw_request(request, host);
+        raw.head.secure = u8::from(connection == Connection::Tls);
+        let mut request = EdgeRequest::internal(method, request_id, raw);
+        request.local = connection == Connection::Loopback;
         self.response(
             edge::Gateway::handle(&Router { core: Arc::clone(&self.core) }, request).await,
         )
@@ -370,7 +393,7 @@ impl Kernel {
                 }
                 // Somebody else's server on the other address family would answer half of the
                 // visitors: that is no port to share.
-                Err(error) if error.code() == "ADDRESS_IN_USE" => return Err(error),
+                Err(error) if error.code() == "PORT_IN_USE" => return Err(error),
                 Err(error) => refused = Some(error),
             }
         }

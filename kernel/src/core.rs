@@ -16,6 +16,7 @@ use crate::directory::{App, Directory, Snapshot};
 use crate::events::Events;
 use crate::registry::Registry;
 use crate::registry::service::Services;
+use crate::routing::LOCAL_DOMAIN;
 use crate::secrets::Secrets;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
@@ -51,6 +52,15 @@ pub(crate) struct Address {
     pub(crate) port: Option<u16>,
 }
 
+impl Address {
+    /// The address of a label below the domain; of the domain itself for an empty one.
+    fn url(&self, label: &str) -> String {
+        let dot = if label.is_empty() { "" } else { "." };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{label}{dot}{}{port}", self.scheme, self.domain)
+    }
+}
+
 impl Core {
     /// Whether this is one command on a closed cartridge, not a server.
     pub(crate) fn is_command(&self) -> bool {
@@ -64,10 +74,7 @@ impl Core {
 
     /// The address of a label below the domain; of the domain itself for an empty one.
     pub(crate) fn url(&self, label: &str) -> String {
-        let address = self.address.load();
-        let dot = if label.is_empty() { "" } else { "." };
-        let port = address.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{label}{dot}{}{port}", address.scheme, address.domain)
+        self.address.load().url(label)
     }
 
     /// The address of the dashboard.
@@ -76,27 +83,31 @@ impl Core {
     }
 
     /// A link that signs the owner in once. The token stands after `#`, so no server log holds it.
+    /// Over plain HTTP signing in works on the machine itself only, so that is where the link leads.
     ///
     /// # Errors
     /// What the cartridge says.
     pub(crate) async fn login_link(&self) -> Result<String> {
-        Ok(format!("{}/login#{}", self.admin_url(), self.access.create_login_link().await?))
+        let token = self.access.create_login_link().await?;
+        let mut address = Address::clone(&self.address.load());
+        if address.scheme == "http" {
+            address.domain = LOCAL_DOMAIN.into();
+        }
+        Ok(format!("{}/login#{token}", address.url("admin")))
     }
 
     /// Reads the settings that requests depend on again.
     pub(crate) fn settings_changed(&self) {
-        let domain: Arc<str> = self.config.text("server.domain").to_ascii_lowercase().into();
-        let before = self.address.load();
-        self.address.store(Arc::new(Address { domain, ..Address::clone(&before) }));
+        self.address.rcu(|before| Address {
+            domain: self.config.text("server.domain").into(),
+            ..Address::clone(before)
+        });
     }
 
     /// Remembers the port that the node listens on.
     pub(crate) fn listening_on(&self, port: u16) {
-        let before = self.address.load();
-        self.address.store(Arc::new(Address {
-            port: (port != 80).then_some(port),
-            ..Address::clone(&before)
-        }));
+        let port = (port != 80).then_some(port);
+        self.address.rcu(|before| Address { port, ..Address::clone(before) });
     }
 
     /// Milliseconds since 1970.
@@ -151,16 +162,24 @@ impl Core {
     /// The app that `reference` names, if the caller may touch it.
     ///
     /// # Errors
-    /// `NotFound`; `Denied` for a key of another app.
+    /// `NotFound`; `Denied` for a key of another app, whether the app is there or not: what a key
+    /// may not touch it does not learn about.
     pub(crate) fn find_app(&self, call: &Call, reference: &str) -> Result<AppRecord> {
         let directory = self.directory.now();
-        let app = directory.find(reference).ok_or_else(|| {
+        let found = directory.find(reference);
+        if let Some(only) = call.limited_to()
+            && found.is_none_or(|app| app.id != only)
+        {
+            return Err(Error::denied(format!(
+                "this key is for the app {only}, and `{reference}` is not a name of it"
+            )));
+        }
+        let app = found.ok_or_else(|| {
             Error::not_found(format!(
                 "there is no app `{reference}`; `fazt app list` shows those that are there"
             ))
             .with_code("NO_SUCH_APP")
         })?;
-        call.check_app(app.id)?;
         Ok(self.app_record(&directory, app))
     }
 }

@@ -15,6 +15,7 @@ pub mod edge;
 mod events;
 mod failure;
 mod host;
+mod maintenance;
 mod registry;
 mod routing;
 mod secrets;
@@ -22,7 +23,7 @@ mod tasks;
 mod telemetry;
 
 pub use boot::{
-    AdminRequest, AdminResponse, BootOptions, Kernel, Serving, manifests, restore, socket_path,
+    AdminRequest, AdminResponse, BootOptions, Connection, Kernel, Serving, manifests, restore, socket_path,
 };
 pub use cartridge::Mode;
 pub use registry::BuiltIn;

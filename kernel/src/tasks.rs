@@ -1,15 +1,18 @@
 //! Supervised tasks: named, restarted with back-off, ended with their owner.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fazt_abi::error::RawError;
 use fazt_sdk::{Error, Result};
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::telemetry::{Level, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// Delay before a failed task starts again: doubled from the first to the second of these.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -63,7 +66,7 @@ impl Tasks {
             let mut backoff = BACKOFF_FIRST;
             loop {
                 let started = tokio::time::Instant::now();
-                match run().await {
+                match caught(&run).await {
                     Ok(()) => return,
                     Err(error) => task.failed(&error),
                 }
@@ -97,7 +100,7 @@ impl Tasks {
         self.start(name, move |task| async move {
             loop {
                 tokio::time::sleep(interval).await;
-                if let Err(error) = run().await {
+                if let Err(error) = caught(&run).await {
                     task.failed(&error);
                 }
             }
@@ -160,6 +163,18 @@ impl Tasks {
     }
 }
 
+/// One run, whose panic is an error like any other: the task goes on.
+async fn caught<F>(run: &(impl Fn() -> F + Sync)) -> Result<()>
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let run = AssertUnwindSafe(async { run().await });
+    match run.catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(payload) => Err(RawError::panicked(&*payload).into()),
+    }
+}
+
 /// One task, for its reports.
 struct Supervised {
     owner: Arc<str>,
@@ -169,11 +184,63 @@ struct Supervised {
 
 impl Supervised {
     fn failed(&self, error: &Error) {
-        self.telemetry.log(
-            Level::Error,
-            &self.owner,
-            &format!("the task {} failed: {error}", self.name),
-            "",
-        );
+        let message = format!("the task {} failed: {error}", self.name);
+        self.telemetry.failure(&self.owner, &message, error, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::telemetry::Level;
+
+    fn tasks() -> (Tasks, Arc<Telemetry>) {
+        let clock = Arc::new(ManualClock::new(0));
+        let telemetry = Arc::new(Telemetry::new(clock, Level::Error));
+        (Tasks::new("test", Handle::current(), Arc::clone(&telemetry), false), telemetry)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_runs_again() {
+        let (tasks, telemetry) = tasks();
+        let (runs, done) = (AtomicU32::new(0), watch::Sender::new(false));
+        let (told, mut heard) = (done.clone(), done.subscribe());
+        tasks
+            .spawn("fragile", move || {
+                let (run, told) = (runs.fetch_add(1, Ordering::Relaxed), told.clone());
+                async move {
+                    assert!(run > 0, "the first run fails");
+                    told.send_replace(true);
+                    Ok(())
+                }
+            })
+            .unwrap();
+        heard.wait_for(|done| *done).await.unwrap();
+        assert_eq!(telemetry.counters.panics.load(Ordering::Relaxed), 1);
+        tasks.stop(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_free_again_when_its_task_ended() {
+        let (tasks, _) = tasks();
+        let wait = Arc::new(tokio::sync::Notify::new());
+        let waiting = Arc::clone(&wait);
+        let work = move || {
+            let waiting = Arc::clone(&waiting);
+            async move {
+                waiting.notified().await;
+                Ok(())
+            }
+        };
+        tasks.spawn("one", work.clone()).unwrap();
+        assert_eq!(tasks.spawn("one", work.clone()).unwrap_err().code(), "CONFLICT");
+        wait.notify_one();
+        while tasks.spawn("one", work.clone()).is_err() {
+            tokio::task::yield_now().await;
+        }
+        tasks.stop(Duration::from_secs(1)).await;
     }
 }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | answer HTTP | [`http`], [`socket`] |
 //! | keep data | [`cartridge`], [`migration`] |
-//! | offer a service to other plugins, or use one | [`service`], [`services`] |
+//! | offer a service to other plugins, or use one | [`mod@service`], [`services`] |
 //! | add a command or an admin operation | [`operation`], [`command`] |
 //! | be told when something happens | [`event`] |
 //! | work in the background | [`host::Tasks`] |
@@ -49,6 +49,15 @@ pub use ids::AppId;
 pub use plugin::{Plugin, Started};
 pub use serde_json::{Value as Json, json};
 pub use wire::Wire;
+
+/// A value as JSON.
+///
+/// # Errors
+/// `Internal` when it has no JSON form.
+pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Json> {
+    serde_json::to_value(value)
+        .map_err(|error| Error::internal(format!("a value has no JSON form: {error}")))
+}
 
 /// What nearly every plugin uses.
 pub mod prelude {

@@ -48,6 +48,10 @@ pub struct Operation {
     /// Whether the output is a [`List`], answered page by page.
     #[serde(default)]
     pub paginated: bool,
+    /// Whether a key that is limited to one app may call it. With a parameter `{app}` it may, for
+    /// that app only, which the kernel checks; without one only if the operation says so.
+    #[serde(default)]
+    pub for_app_keys: bool,
 }
 
 /// One page of a list: the output of an operation marked [`Operation::paginated`]. The kernel
@@ -74,6 +78,7 @@ impl Operation {
             example: None,
             errors: Vec::new(),
             paginated: false,
+            for_app_keys: path.contains("{app}"),
         }
     }
 
@@ -126,6 +131,14 @@ impl Operation {
     #[must_use]
     pub fn paginated(mut self) -> Self {
         self.paginated = true;
+        self
+    }
+
+    /// A key that is limited to one app may call it: it answers for what the call may see, and
+    /// checks `Call::check_app` itself.
+    #[must_use]
+    pub fn for_app_keys(mut self) -> Self {
+        self.for_app_keys = true;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Scope;
 use crate::http::Method;
 
 /// Where a route is served.
@@ -29,7 +30,8 @@ pub enum Visibility {
 /// One route.
 ///
 /// The pattern is a path whose segments are literal, `{name}` (one segment) or, last, `{name...}`
-/// (the rest, slashes included, possibly empty). The most literal pattern wins.
+/// (the rest, slashes included, possibly empty). The most literal pattern wins. `/{name...}` alone
+/// captures nothing: the rest is the request's path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Where.
@@ -43,6 +45,15 @@ pub struct Route {
     /// The most bytes that a request's body may have; 0 stands for the node's default.
     #[serde(default)]
     pub body_bytes_max: u64,
+    /// The scope that a key needs, on the admin surface; without one it is as for an operation:
+    /// `read` for GET, `admin` for everything else.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Whether a key that is limited to one app may pass, on the admin surface. With a capture
+    /// `{app}` it may, for that app only, which the kernel checks; without one only if the route
+    /// says so, and then the handler checks `Call::check_app`.
+    #[serde(default)]
+    pub for_app_keys: bool,
 }
 
 impl Route {
@@ -53,6 +64,8 @@ impl Route {
             pattern: pattern.to_owned(),
             visibility: Visibility::SignedIn,
             body_bytes_max: 0,
+            scope: None,
+            for_app_keys: pattern.contains("{app}"),
         }
     }
 
@@ -74,10 +87,35 @@ impl Route {
         Self::new(Surface::Node, Some(method), pattern)
     }
 
-    /// A route on the admin host that is not a typed operation: an upload, a download, a page.
+    /// A route on the admin host that is not a typed operation: an upload, a download. Its path
+    /// starts with `/api/`; a key needs the scope `read` for GET and `admin` otherwise, unless
+    /// [`Route::scope`] says something else.
     #[must_use]
     pub fn admin(method: Method, pattern: &str) -> Self {
         Self::new(Surface::Admin, Some(method), pattern)
+    }
+
+    /// The scope that a key needs, on the admin surface.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope.name().to_owned());
+        self
+    }
+
+    /// A key that is limited to one app may pass, on the admin surface; the handler checks
+    /// `Call::check_app` itself.
+    #[must_use]
+    pub fn for_app_keys(mut self) -> Self {
+        self.for_app_keys = true;
+        self
+    }
+
+    /// The name of the scope that a key needs, on the admin surface.
+    #[must_use]
+    pub fn needed_scope(&self) -> &str {
+        let default =
+            if self.method == Some(Method::Get) { Scope::Read } else { Scope::Admin }.name();
+        self.scope.as_deref().unwrap_or(default)
     }
 
     /// Everybody may pass.

@@ -26,6 +26,8 @@ pub struct Setting {
 pub enum SettingKind {
     /// Text.
     Text,
+    /// A host name: lower case, no scheme, no port, no path.
+    HostName,
     /// Yes or no.
     Switch,
     /// A whole number within bounds.
@@ -56,6 +58,12 @@ impl Setting {
     #[must_use]
     pub fn text(name: &str, default: &str) -> Self {
         Self::with(name, SettingKind::Text, default.into())
+    }
+
+    /// A host name.
+    #[must_use]
+    pub fn host_name(name: &str, default: &str) -> Self {
+        Self::with(name, SettingKind::HostName, default.into())
     }
 
     /// Yes or no.

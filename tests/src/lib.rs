@@ -17,6 +17,7 @@
     reason = "only tests use this library: they fail where something is missing, and say why"
 )]
 
+pub mod fixtures;
 mod http;
 mod launch;
 mod node;

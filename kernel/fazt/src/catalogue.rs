@@ -110,8 +110,8 @@ fn has_required_after_optional(arguments: &[Argument]) -> bool {
         .any(|argument| argument.required)
 }
 
-/// The names of the flags that every command has.
-const RESERVED: [&str; 6] = ["format", "db", "to", "verbose", "help", "version"];
+/// The flag that every command has and none can replace.
+const RESERVED: [&str; 1] = ["help"];
 /// Commands have at most this many words.
 const WORDS_MAX: usize = 4;
 
@@ -135,7 +135,7 @@ mod tests {
         for command in [
             Command::new(""),
             Command::new("x --help"),
-            Command::new("x y").argument(Argument::option("format", "")),
+            Command::new("x y").argument(Argument::option("help", "")),
             Command::new("x y").argument(Argument::option("Bad Name", "")),
             Command::new("x y")
                 .argument(Argument::option("a", ""))

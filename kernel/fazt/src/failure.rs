@@ -120,8 +120,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut failure = Self::new(Exit::of(error.kind()), error.message());
         failure.code = Some(error.code().to_owned());
-        failure.hint =
-            error.details().and_then(|details| details.get("hint")?.as_str()).map(str::to_owned);
+        let hint = error.details().and_then(|details| details.get("hint")?.as_str());
+        failure.hint = hint.or_else(|| hint_for(error.code())).map(str::to_owned);
         failure
     }
 }
@@ -133,6 +133,17 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What helps when the error itself says no more.
+fn hint_for(code: &str) -> Option<&'static str> {
+    match code {
+        "CARTRIDGE_LOCKED" => {
+            Some("one process plays a cartridge; fazt server status says whether it serves")
+        }
+        "PORT_IN_USE" => Some("choose another one with --port, or 0 for any that is free"),
+        _ => None,
+    }
+}
 
 /// The kind behind a status; the inverse of [`ErrorKind::http_status`], where two kinds share 503.
 fn kind_of(status: u16, code: &str) -> ErrorKind {

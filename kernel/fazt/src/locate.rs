@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// What a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A node, by its admin address.
+    /// A node, by its address.
     Url(String),
     /// A running node, by its socket.
     Socket(PathBuf),

@@ -10,7 +10,7 @@ mod invoke;
 mod locate;
 mod output;
 mod plugins;
-#[cfg(test)]
+#[cfg(all(test, feature = "hosting"))]
 mod reference;
 mod run;
 mod signals;

@@ -1,6 +1,7 @@
 //! REFERENCE.md, made from the same commands that the parser is made from.
 //!
-//! The test fails when the file is stale; `UPDATE_SNAPSHOTS=1` writes it.
+//! It describes the ordinary build, with every plugin. The test fails when the file is stale;
+//! `UPDATE_SNAPSHOTS=1` writes it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -66,7 +67,7 @@ Made from the commands themselves; a test fails when it is stale.
 | --- | --- |
 | `--format table\\|json\\|markdown` | How results are printed; JSON is the reply's data, stable for scripts |
 | `--db PATH` | The cartridge; else `FAZT_DB`, a node under `/run/fazt/`, `~/.fazt/data.db` |
-| `--to URL` | A node's admin address; the key is in `FAZT_TOKEN` |
+| `--to URL` | A node's address; the key is in `FAZT_TOKEN` |
 | `--verbose` | Says more about what happens |
 
 | exit code | |

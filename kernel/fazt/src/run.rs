@@ -16,6 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::locate;
 use crate::output::{self, Format, Output};
 use crate::transport::{self, Request, Transport};
+use crate::tree::General;
 use crate::{commands, invoke, plugins, tree};
 
 /// What every command gets: where it runs and where it prints.
@@ -42,6 +43,15 @@ impl Run<'_, '_> {
         let transport = transport::connect(&located.place, self.environment).await?;
         self.output.detail(&format!("asking {}", transport.place()));
         Ok(transport)
+    }
+
+    /// The flag that leads the next command to the same place; empty when none was given.
+    pub(crate) fn same_place(&self) -> String {
+        match (&self.to, &self.db) {
+            (Some(url), _) => format!(" --to {url}"),
+            (None, Some(path)) => format!(" --db {}", path.display()),
+            (None, None) => String::new(),
+        }
     }
 
     /// The cartridge file that the command opens or creates itself.
@@ -85,13 +95,12 @@ pub(crate) fn run_with(
             return failure.exit;
         }
     };
-    output.format = matches
-        .get_one::<String>("format")
-        .and_then(|name| Format::from_name(name))
-        .unwrap_or_default();
-    output.verbose = matches.get_flag("verbose");
-    let answered = runtime()
-        .and_then(|runtime| runtime.block_on(answer(&catalogue, &matches, environment, output)));
+    let general = General::of(&matches);
+    output.format = general.format;
+    output.verbose = general.verbose;
+    let answered = runtime().and_then(|runtime| {
+        runtime.block_on(answer(&catalogue, &matches, general, environment, output))
+    });
     match answered {
         Ok(()) => Exit::Ok,
         Err(failure) => {
@@ -196,16 +205,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 async fn answer(
     catalogue: &Catalogue,
     matches: &ArgMatches,
+    general: General,
     environment: &Environment,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let mut run = Run {
-        environment,
-        catalogue,
-        output,
-        db: matches.get_one::<PathBuf>("db").cloned(),
-        to: matches.get_one::<String>("to").cloned(),
-    };
+    if general.db.is_some() && general.to.is_some() {
+        return Err(Failure::usage("--db names a cartridge and --to a node: give one of them"));
+    }
+    let General { db, to, .. } = general;
+    let mut run = Run { environment, catalogue, output, db, to };
     let (words, arguments) = tree::chosen(catalogue, matches);
     if words.is_empty() {
         return commands::first_run(&mut run).await;

@@ -97,7 +97,7 @@ impl Site {
         let mut packed = 0;
         for file in &self.files {
             let options = SimpleFileOptions::default()
-                .compression_method(CompressionMethod::Deflated)
+                .compression_method(method(&file.path))
                 .unix_permissions(0o644)
                 .large_file(file.size_bytes >= u64::from(u32::MAX));
             writer.start_file(file.path.as_str(), options).map_err(|error| failed(&error))?;
@@ -227,6 +227,16 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".well-known"
 }
 
+/// What is compressed already is only stored: trying again costs time and gains nothing.
+fn method(path: &str) -> CompressionMethod {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if COMPRESSED.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        CompressionMethod::Stored
+    } else {
+        CompressionMethod::Deflated
+    }
+}
+
 /// Whether the site's own `.gitignore` names its `private` directory.
 fn ignores_private(root: &Path) -> bool {
     fs::read_to_string(root.join(".gitignore"))
@@ -239,6 +249,11 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 /// Files are read in pieces of this size.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Endings of files that are compressed already.
+const COMPRESSED: [&str; 16] = [
+    "avif", "br", "gif", "gz", "jpeg", "jpg", "m4a", "mp3", "mp4", "ogg", "png", "webm", "webp",
+    "woff2", "zip", "zst",
+];
 /// The length of a label (RFC 1035 §2.3.4).
 const LABEL_LEN_MAX: usize = 63;
 

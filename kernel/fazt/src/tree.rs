@@ -1,6 +1,7 @@
 //! The parser, built from commands that are data: noun, verb, arguments, help with an example.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::builder::styling::Style;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, value_parser};
@@ -23,7 +24,7 @@ pub(crate) fn parser(catalogue: &Catalogue) -> Parser {
              Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable.",
         )
         .override_usage("fazt [OPTIONS] [COMMAND]")
-        .args(global_arguments())
+        .args(everywhere(&[]))
         .disable_help_subcommand(true)
         .styles(
             clap::builder::Styles::plain().header(Style::new().bold()).literal(Style::new().bold()),
@@ -71,7 +72,9 @@ impl<'a> Node<'a> {
     }
 
     fn into_parser(self, word: &str) -> Parser {
-        let mut parser = Parser::new(word.to_owned()).disable_help_subcommand(true);
+        let own = self.command.map_or(&[][..], |command| &command.arguments);
+        let mut parser =
+            Parser::new(word.to_owned()).disable_help_subcommand(true).args(everywhere(own));
         match self.command {
             Some(command) => {
                 parser = parser
@@ -108,30 +111,79 @@ fn argument(argument: &Argument) -> Arg {
     }
 }
 
-fn global_arguments() -> [Arg; 4] {
-    [
-        Arg::new("format")
+/// The flags that every level of words has, so that they can stand anywhere.
+///
+/// A command's own flag of the same name takes its place; the general one can then still be given
+/// before the command: `fazt --to URL app rollback blog --to 3`.
+fn everywhere(own: &[Argument]) -> impl Iterator<Item = Arg> {
+    let all = [
+        Arg::new(FORMAT)
             .long("format")
             .value_name("FORMAT")
             .value_parser(Format::NAMES)
             .help("How results are printed"),
-        Arg::new("db")
+        Arg::new(DB)
             .long("db")
             .value_name("PATH")
-            .value_parser(value_parser!(std::path::PathBuf))
+            .value_parser(value_parser!(PathBuf))
             .help("The cartridge; else FAZT_DB, a node under /run/fazt/, ~/.fazt/data.db"),
-        Arg::new("to")
+        Arg::new(TO)
             .long("to")
             .value_name("URL")
-            .conflicts_with("db")
-            .help("A node's admin address; the key is in FAZT_TOKEN"),
-        Arg::new("verbose")
+            .help("A node's address; the key is in FAZT_TOKEN"),
+        Arg::new(VERBOSE)
             .long("verbose")
             .action(ArgAction::SetTrue)
             .help("Says more about what happens"),
-    ]
-    .map(|arg| arg.global(true).help_heading("Everywhere"))
+    ];
+    let own: Vec<String> = own.iter().map(flag).collect();
+    all.into_iter()
+        .filter(move |arg| !own.iter().any(|own| arg.get_long() == Some(own)))
+        .map(|arg| arg.help_heading("Everywhere"))
 }
+
+/// What was given for the flags that stand anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct General {
+    /// `--format`.
+    pub(crate) format: Format,
+    /// `--db`.
+    pub(crate) db: Option<PathBuf>,
+    /// `--to`.
+    pub(crate) to: Option<String>,
+    /// `--verbose`.
+    pub(crate) verbose: bool,
+}
+
+impl General {
+    /// What `matches` has at any level; the last one counts.
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
+        let mut general = Self::default();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            // A level without the flag has no such id, which is no error here.
+            let text = |id| matches.try_get_one::<String>(id).ok().flatten();
+            if let Some(format) = text(FORMAT).and_then(|name| Format::from_name(name)) {
+                general.format = format;
+            }
+            if let Some(path) = matches.try_get_one::<PathBuf>(DB).ok().flatten() {
+                general.db = Some(path.clone());
+            }
+            if let Some(url) = text(TO) {
+                general.to = Some(url.clone());
+            }
+            general.verbose |= matches.try_get_one(VERBOSE).ok().flatten().is_some_and(|on| *on);
+            level = matches.subcommand().map(|(_, below)| below);
+        }
+        general
+    }
+}
+
+// A command's own arguments are named by their fields, which hold no `@`.
+const FORMAT: &str = "@format";
+const DB: &str = "@db";
+const TO: &str = "@to";
+const VERBOSE: &str = "@verbose";
 
 /// Lines of help are not longer than this many cells.
 const HELP_WIDTH_MAX: usize = 100;
@@ -143,6 +195,34 @@ mod tests {
     #[test]
     fn the_parser_is_consistent() {
         parser(&Catalogue::new(&[])).debug_assert();
+    }
+
+    #[test]
+    fn a_commands_own_flag_leaves_the_general_one_its_place_in_front() {
+        let undo = Command::new("page undo").argument(Argument::option("to", "The version"));
+        let mut manifest = fazt_sdk::manifest::Manifest::new("pages", "1");
+        manifest.commands.push(undo);
+        let catalogue = Catalogue::new(&[manifest]);
+        let typed = "fazt --to http://localhost --verbose page undo --to 3 --format json";
+        let matches = parser(&catalogue).try_get_matches_from(split(typed)).unwrap();
+        let general = General::of(&matches);
+        assert_eq!(general.to.as_deref(), Some("http://localhost"));
+        assert!(general.verbose && general.format == Format::Json && general.db.is_none());
+        assert_eq!(chosen(&catalogue, &matches).1.text("to"), Some("3"));
+    }
+
+    #[test]
+    fn no_command_of_this_build_is_left_out() {
+        let manifests = crate::plugins::manifests().unwrap();
+        let catalogue = Catalogue::new(&manifests);
+        for command in manifests.iter().flat_map(|manifest| &manifest.commands) {
+            let entry = catalogue.entry(&command.words);
+            assert!(
+                entry.is_some_and(|entry| entry.command == *command),
+                "{} is not well formed, or two have that name",
+                command.words.join(" ")
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod password;
 mod store;
 mod token;
+mod tries;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use fazt_sdk::{AppId, Error, Result};
 
 use crate::cartridge::{Cartridge, Owner, TxError, WriteTx};
 use password::Passwords;
+use tries::{Client, Tries};
 
 /// How long a login link is good for.
 pub(crate) const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -27,12 +29,8 @@ pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600)
 /// The most API keys of one node.
 const KEYS_MAX: usize = 10_000;
 
-/// The most sessions of the owner at a time.
+/// The most sessions of the owner at a time; the next one ends the one that would expire first.
 const SESSIONS_MAX: usize = 256;
-
-/// Tries of a password per quarter of an hour, from anywhere: there is one account.
-const PASSWORD_TRIES: usize = 10;
-const PASSWORD_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +89,7 @@ pub(crate) struct Access {
     snapshot: Arc<ArcSwap<Snapshot>>,
     changing: Arc<Mutex<()>>,
     passwords: Passwords,
-    /// Monotonic times of recent tries of the password, the oldest first.
-    tries: Mutex<Vec<Duration>>,
+    tries: Mutex<Tries>,
 }
 
 impl Access {
@@ -115,6 +112,14 @@ impl Access {
         u64::try_from(self.cartridge.clock().unix_ms()).unwrap_or(0)
     }
 
+    /// Writes what is not mirrored in memory.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl Fn(&WriteTx<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T> {
+        self.cartridge.write_value(&Owner::kernel(), None, write).await.map_err(Error::from)
+    }
+
     /// Writes, and swaps the snapshot for a changed copy after the sync.
     async fn change<T: Send + 'static>(
         &self,
@@ -123,7 +128,7 @@ impl Access {
     ) -> Result<T> {
         let (snapshot, changing, change) =
             (Arc::clone(&self.snapshot), Arc::clone(&self.changing), Arc::new(change));
-        let written = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
+        self.write(move |tx| {
             let value = write(tx)?;
             let (snapshot, changing, change) =
                 (Arc::clone(&snapshot), Arc::clone(&changing), Arc::clone(&change));
@@ -135,8 +140,8 @@ impl Access {
                 drop(guard);
             }));
             Ok(value)
-        });
-        written.await.map_err(Error::from)
+        })
+        .await
     }
 
     /// Whether an owner has set a password.
@@ -144,7 +149,7 @@ impl Access {
         self.snapshot.load().owner.is_some()
     }
 
-    /// Sets the owner's name and password, and ends all sessions. Durable.
+    /// Sets the owner's name and password, and ends all sessions and sign-in links. Durable.
     ///
     /// # Errors
     /// `Invalid` for a name or a password that cannot be.
@@ -161,6 +166,7 @@ impl Access {
         self.change(
             move |tx| {
                 store::put_owner(tx, &stored)?;
+                store::delete_login_links(tx)?;
                 store::delete_sessions(tx)
             },
             move |snapshot| {
@@ -175,27 +181,26 @@ impl Access {
     ///
     /// # Errors
     /// `Unauthenticated` for a wrong name or password, `Busy` after too many tries.
-    pub(crate) async fn sign_in(&self, username: &str, password: &str) -> Result<String> {
-        self.count_try()?;
+    pub(crate) async fn sign_in(
+        &self,
+        client: Client,
+        username: &str,
+        password: &str,
+    ) -> Result<String> {
+        let now = self.cartridge.clock().monotonic();
+        self.tries(|tries| tries.count(client, now))?;
         let owner = self.snapshot.load().owner.clone();
         let known = owner.as_ref().is_some_and(|owner| owner.username == username);
         let right = self.passwords.verify(password, owner.map(|owner| owner.password)).await?;
         if !(known && right) {
             return Err(Error::unauthenticated("the username or the password is wrong"));
         }
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.tries(|tries| tries.succeeded(client));
         self.start_session().await
     }
 
-    fn count_try(&self) -> Result<()> {
-        let now = self.cartridge.clock().monotonic();
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        tries.retain(|at| now.saturating_sub(*at) < PASSWORD_WINDOW);
-        if tries.len() >= PASSWORD_TRIES {
-            return Err(Error::busy("too many tries; wait a quarter of an hour, or sign in with `fazt server login-link`").with_code("TOO_MANY_TRIES"));
-        }
-        tries.push(now);
-        Ok(())
+    fn tries<T>(&self, work: impl FnOnce(&mut Tries) -> T) -> T {
+        work(&mut self.tries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a link's token: good once, for [`LOGIN_LINK_LIFETIME`]. Durable.
@@ -206,7 +211,7 @@ impl Access {
         let token = token::secret()?;
         let hash = token::hash(&token);
         let expires_at_ms = self.now_ms() + millis(LOGIN_LINK_LIFETIME);
-        self.change(move |tx| store::insert_login_link(tx, &hash, expires_at_ms), |_| {}).await?;
+        self.write(move |tx| store::insert_login_link(tx, &hash, expires_at_ms)).await?;
         Ok(token)
     }
 
@@ -216,7 +221,7 @@ impl Access {
     /// `Unauthenticated` when the link was used, has expired or never was.
     pub(crate) async fn use_login_link(&self, token: &str) -> Result<String> {
         let hash = token::hash(token);
-        let used = self.change(move |tx| store::use_login_link(tx, &hash), |_| {}).await?;
+        let used = self.write(move |tx| store::use_login_link(tx, &hash)).await?;
         if !used {
             return Err(Error::unauthenticated("this sign-in link was used or has expired; make a new one with `fazt server login-link`").with_code("LINK_SPENT"));
         }
@@ -228,17 +233,19 @@ impl Access {
         let hash = token::hash(&token);
         let expires_at_ms = self.now_ms() + millis(SESSION_LIFETIME);
         let now_ms = self.now_ms();
-        if self.snapshot.load().sessions.values().filter(|expires| **expires > now_ms).count()
-            >= SESSIONS_MAX
-        {
-            return Err(Error::busy(format!(
-                "{SESSIONS_MAX} sessions are open, which is the most; sign out somewhere"
-            )));
-        }
+        let one_too_many = oldest_of_full(&self.snapshot.load().sessions, now_ms);
         self.change(
-            move |tx| store::insert_session(tx, &hash, expires_at_ms),
+            move |tx| {
+                if let Some(oldest) = one_too_many {
+                    store::delete_session(tx, &oldest)?;
+                }
+                store::insert_session(tx, &hash, expires_at_ms)
+            },
             move |snapshot| {
                 snapshot.sessions.retain(|_, expires| *expires > now_ms);
+                if let Some(oldest) = &one_too_many {
+                    snapshot.sessions.remove(oldest);
+                }
                 snapshot.sessions.insert(hash, expires_at_ms);
             },
         )
@@ -356,4 +363,28 @@ impl Access {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The session that has to go for another one, if there are as many as there may be.
+fn oldest_of_full(sessions: &HashMap<[u8; 32], u64>, now_ms: u64) -> Option<[u8; 32]> {
+    let live = || sessions.iter().filter(|(_, expires)| **expires > now_ms);
+    if live().count() < SESSIONS_MAX {
+        return None;
+    }
+    live().min_by_key(|(hash, expires)| (**expires, **hash)).map(|(hash, _)| *hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_table_of_live_sessions_gives_one_up() {
+        let mut sessions: HashMap<[u8; 32], u64> =
+            (0..=255).map(|number: u8| ([number; 32], 1_000 + u64::from(number))).collect();
+        assert_eq!(oldest_of_full(&sessions, 0), Some([0; 32]));
+        assert_eq!(oldest_of_full(&sessions, 1_000), None);
+        sessions.remove(&[9; 32]);
+        assert_eq!(oldest_of_full(&sessions, 0), None);
+    }
 }

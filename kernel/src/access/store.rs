@@ -151,3 +151,8 @@ pub(super) fn delete_sessions(tx: &WriteTx<'_>) -> Result<(), TxError> {
     tx.execute("DELETE FROM session", &[])?;
     Ok(())
 }
+
+pub(super) fn delete_login_links(tx: &WriteTx<'_>) -> Result<(), TxError> {
+    tx.execute("DELETE FROM login_link", &[])?;
+    Ok(())
+}

@@ -33,7 +33,7 @@ pub struct Event<'e> {
 
 /// Where a new subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum SubscribeFrom {
     /// With the oldest event that is still there.
     Oldest,
     /// With the next event.
@@ -74,10 +74,10 @@ impl WriteTx<'_> {
     ///
     /// # Errors
     /// What the statement ran into.
-    pub fn subscribe(&self, subscriber: &str, from: From) -> Result<(), SqlError> {
+    pub fn subscribe(&self, subscriber: &str, from: SubscribeFrom) -> Result<(), SqlError> {
         let seq = match from {
-            From::Oldest => 0,
-            From::Next => self.own_integer(NEWEST_SEQ, &[])?.unwrap_or(0),
+            SubscribeFrom::Oldest => 0,
+            SubscribeFrom::Next => self.own_integer(NEWEST_SEQ, &[])?.unwrap_or(0),
         };
         self.own_execute(
             "INSERT INTO event_cursor (owner, subscriber, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",

@@ -38,6 +38,7 @@ mod error;
 mod events;
 mod file;
 mod inspect;
+mod life;
 mod lock;
 mod migrate;
 mod open;
@@ -51,38 +52,23 @@ mod schema;
 mod statement;
 mod tx;
 mod upload;
+mod vacuum;
 mod value;
 mod writer;
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
-use self::{
-    access::Tables,
-    lock::Lock,
-    migrate::Missing,
-    open::Purpose,
-    queue::{Job, Limits, Queue},
-    reader::{Inside, ReadConnections},
-    scan::Scans,
-    writer::Writer,
-};
 pub use self::{
     backup::Existing,
     blobs::{BlobHash, BlobInfo, BlobPin, HashedContent},
     error::{CartridgeError, SqlError, SqlErrorKind, TxError},
-    events::{Event, From},
+    events::{Event, SubscribeFrom},
     inspect::{CartridgeInfo, TableInfo, Verification},
     migrate::{Migration, migration},
     options::{Mode, Options},
@@ -96,9 +82,19 @@ pub use self::{
     upload::{BlobReader, BlobUpload},
     value::{Row, Value},
 };
+use self::{
+    life::{Handle, Shared},
+    migrate::Missing,
+    queue::Job,
+    reader::Inside,
+    writer::Writer,
+};
 use crate::clock::Clock;
 
-/// An open cartridge. Cheap to clone; the last clone that is dropped closes it.
+/// An open cartridge. Cheap to clone.
+///
+/// The last clone that is dropped closes it, and blocks until that is done, up to the limit of a scan;
+/// [`Cartridge::close`] does the same without blocking and reports errors.
 #[derive(Clone)]
 pub struct Cartridge {
     handle: Arc<Handle>,
@@ -117,7 +113,7 @@ impl Cartridge {
         file::create_parent(path)?;
         let building = file::beside(path, &format!(".new-{}", std::process::id()));
         drop(file::create_new(&building)?);
-        let result = build(&building, clock).and_then(|()| {
+        let result = life::build(&building, clock).and_then(|()| {
             file::rename_new(&building, path)?;
             file::sync_parent(path)
         });
@@ -137,40 +133,7 @@ impl Cartridge {
     /// [`CartridgeError::Pending`] in [`Mode::Command`] when a migration has not run.
     /// [`CartridgeError::Migration`] when one cannot run.
     pub fn open(path: &Path, mode: Mode, options: Options) -> Result<Self, CartridgeError> {
-        let path = file::resolve(path)?;
-        let lock = Lock::take(&path, mode, options.clock.as_ref())?;
-        file::check_identity(&path)?;
-        file::protect(&path)?;
-        let tables = Arc::<Tables>::default();
-        let mut session = open::open(&path, Purpose::Write, &tables, &options.clock)?;
-        if let Some(bytes) = options.size_max_bytes {
-            limit_size(&session.raw, bytes).map_err(SqlError::from)?;
-        }
-        let missing = match mode {
-            Mode::Serve => Missing::Run,
-            Mode::Command => Missing::Report,
-        };
-        let now_ms = options.clock.unix_ms();
-        migrate::migrate(&session, &Owner::kernel(), schema::MIGRATIONS, missing, now_ms)?;
-        let (names, plugins) = migrate::learn_names(&session)?;
-        tables.replace(names, plugins);
-        let newest_event = session.own_integer(events::NEWEST_SEQ, &[])?.unwrap_or(0);
-        let shared = Arc::new(Shared::new(path, mode, options, tables, newest_event)?);
-        let frames = Arc::clone(&shared.frames);
-        session
-            .raw
-            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
-                frames.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
-                Ok(())
-            }))
-            .map_err(SqlError::from)?;
-        let writer = Writer { session, shared: Arc::clone(&shared), log: Default::default() };
-        let thread = std::thread::Builder::new()
-            .name("fazt-writer".to_owned())
-            .spawn(move || write_until_closed(writer, lock))
-            .map_err(|e| CartridgeError::Io(format!("start the writer's thread: {e}")))?;
-        let handle = Handle { shared, thread: Mutex::new(Some(thread)) };
-        Ok(Self { handle: Arc::new(handle) })
+        Ok(Self { handle: Arc::new(life::begin(path, mode, options)?) })
     }
 
     /// The file, behind links.
@@ -284,18 +247,25 @@ impl Cartridge {
     ///
     /// # Errors
     /// As [`Cartridge::scan`].
-    pub async fn scan_value<T: Send + 'static>(
+    pub fn scan_value<T, C>(
         &self,
         owner: &Owner,
-        closure: impl FnOnce(&Reader<'_>) -> Result<T, TxError> + Send + 'static,
-    ) -> Result<T, CartridgeError> {
+        closure: C,
+    ) -> impl Future<Output = Result<T, CartridgeError>> + Send + use<T, C>
+    where
+        T: Send + 'static,
+        C: FnOnce(&Reader<'_>) -> Result<T, TxError> + Send + 'static,
+    {
         let (answer, receiver) = oneshot::channel();
         let closure = move |reader: &Reader<'_>| {
             drop(answer.send(closure(reader)?));
             Ok(())
         };
-        self.scan(owner, Box::new(closure)).await?;
-        receiver.await.map_err(|_| CartridgeError::Closed)
+        let pending = self.scan(owner, Box::new(closure));
+        async move {
+            pending.await?;
+            receiver.await.map_err(|_| CartridgeError::Closed)
+        }
     }
 
     /// Brings the owner's tables up to date; the answer is how many migrations ran.
@@ -375,181 +345,4 @@ impl fmt::Debug for Cartridge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cartridge").field("path", &self.shared().path).finish_non_exhaustive()
     }
-}
-
-/// What all clones of a [`Cartridge`] and its threads share.
-struct Shared {
-    path: PathBuf,
-    mode: Mode,
-    options: Options,
-    tables: Arc<Tables>,
-    queue: Queue,
-    reads: ReadConnections,
-    scans: Scans,
-    background: background::Background,
-    pins: Arc<blobs::Pins>,
-    /// Frames in the log after the latest commit.
-    frames: Arc<AtomicU64>,
-    newest_event: watch::Sender<i64>,
-    failed: watch::Sender<Option<Arc<str>>>,
-    closed: watch::Sender<Option<Result<(), CartridgeError>>>,
-    /// The connection and the lock after a failure: held, and not used any more.
-    wreck: Mutex<Option<(rusqlite::Connection, Lock)>>,
-}
-
-impl Shared {
-    fn new(
-        path: PathBuf,
-        mode: Mode,
-        options: Options,
-        tables: Arc<Tables>,
-        newest_event: i64,
-    ) -> Result<Self, CartridgeError> {
-        let limits = Limits {
-            closures: options.write_queue_closures,
-            closures_per_app: options.write_queue_closures_per_app,
-        };
-        let reads = ReadConnections::new(
-            path.clone(),
-            Arc::clone(&tables),
-            Arc::clone(&options.clock),
-            options.read_limit,
-        );
-        let scans = Scans::start(
-            path.clone(),
-            Arc::clone(&tables),
-            Arc::clone(&options.clock),
-            options.scan_limit,
-            options.scan_queue_scans,
-        )?;
-        Ok(Self {
-            path,
-            mode,
-            options,
-            tables,
-            queue: Queue::new(limits),
-            reads,
-            scans,
-            background: background::Background::default(),
-            pins: Arc::default(),
-            frames: Arc::default(),
-            newest_event: watch::Sender::new(newest_event),
-            failed: watch::Sender::new(None),
-            closed: watch::Sender::new(None),
-            wreck: Mutex::new(None),
-        })
-    }
-
-    fn publish_events(&self, newest: Option<i64>) {
-        if let Some(seq) = newest.filter(|&seq| seq > 0) {
-            self.newest_event.send_if_modified(|known| {
-                let grows = seq > *known;
-                *known = seq.max(*known);
-                grows
-            });
-        }
-    }
-
-    /// Stops for good. The first reason stays.
-    fn fail(&self, why: &str) -> CartridgeError {
-        self.failed.send_if_modified(|known| {
-            let first = known.is_none();
-            known.get_or_insert_with(|| why.into());
-            first
-        });
-        let error = self.failure().unwrap_or(CartridgeError::Closed);
-        self.queue.abort(&error);
-        error
-    }
-
-    fn failure(&self) -> Option<CartridgeError> {
-        self.failed.borrow().clone().map(CartridgeError::Failed)
-    }
-
-    fn close_connections(&self) {
-        self.background.close();
-        self.scans.close();
-        self.reads.close();
-    }
-
-    fn close_wreck(&self) -> Option<CartridgeError> {
-        let failure = self.failure()?;
-        self.close_connections();
-        drop(self.wreck.lock().unwrap_or_else(PoisonError::into_inner).take());
-        Some(failure)
-    }
-}
-
-/// Closes the cartridge when the last clone is dropped.
-struct Handle {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.queue.end(CartridgeError::Closed);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
-            drop(thread.join());
-        }
-        drop(self.shared.close_wreck());
-    }
-}
-
-/// The life of the writer's thread.
-fn write_until_closed(mut writer: Writer, lock: Lock) {
-    let shared = Arc::clone(&writer.shared);
-    let sound = catch_unwind(AssertUnwindSafe(|| writer.run())).unwrap_or_else(|_| {
-        shared.fail("the writer panicked");
-        false
-    });
-    if sound {
-        let result = finish(writer, lock);
-        shared.closed.send_replace(Some(result));
-        return;
-    }
-    let connection = writer.session.raw;
-    // What the log holds is read by the next process, not moved by this one.
-    drop(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
-    *shared.wreck.lock().unwrap_or_else(PoisonError::into_inner) = Some((connection, lock));
-}
-
-/// Leaves the file alone on the disk, complete.
-fn finish(writer: Writer, lock: Lock) -> Result<(), CartridgeError> {
-    let Writer { session, shared, .. } = writer;
-    shared.close_connections();
-    let result = if shared.options.external_checkpoint {
-        let left = session.raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        left.map(drop).map_err(SqlError::from)
-    } else {
-        checkpoint::checkpoint(&session, "TRUNCATE").map(drop)
-    };
-    drop(session);
-    drop(lock);
-    Ok(result?)
-}
-
-/// Fills a new, empty file with the kernel's schema.
-fn build(path: &Path, clock: &Arc<dyn Clock>) -> Result<(), CartridgeError> {
-    let session = open::open(path, Purpose::Write, &Arc::default(), clock)?;
-    let now_ms = clock.unix_ms();
-    migrate::migrate(&session, &Owner::kernel(), schema::MIGRATIONS, Missing::Run, now_ms)?;
-    session.own_execute(
-        "INSERT INTO meta (key, value) VALUES ('created_at', ?1)",
-        &[Value::Integer(now_ms)],
-    )?;
-    checkpoint::checkpoint(&session, "TRUNCATE")?;
-    drop(session);
-    std::fs::File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(|e| CartridgeError::io("sync", path, &e))
-}
-
-fn limit_size(connection: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
-    let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = i64::try_from(bytes / u64::from(page_bytes.max(1))).unwrap_or(i64::MAX);
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }

@@ -149,3 +149,67 @@ const PRAGMAS: [(&str, i64); 7] = [
     ("mmap_size", 0),
     ("cell_size_check", 1),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cartridge::Cartridge, clock::SystemClock};
+
+    fn session(purpose: Purpose) -> (tempfile::TempDir, Session) {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.db");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Cartridge::create(&path, &clock).expect("create");
+        let session = open(&path, purpose, &Arc::default(), &clock).expect("open");
+        (directory, session)
+    }
+
+    #[test]
+    fn every_connection_has_every_pragma() {
+        for purpose in [Purpose::Write, Purpose::Read] {
+            let (_directory, session) = session(purpose);
+            let number = |pragma: &str| {
+                let sql = format!("PRAGMA {pragma}");
+                session.own_integer(&sql, &[]).expect("pragma").expect("a row")
+            };
+            assert_eq!(number("busy_timeout"), 5_000);
+            assert_eq!(number("foreign_keys"), 1);
+            assert_eq!(number("trusted_schema"), 0);
+            assert_eq!(number("synchronous"), 2);
+            assert_eq!(number("journal_size_limit"), 64 * 1024 * 1024);
+            assert_eq!(number("wal_autocheckpoint"), 0);
+            assert_eq!(number("query_only"), i64::from(purpose == Purpose::Read));
+            assert_eq!(number("application_id"), i64::from(APPLICATION_ID));
+            let defensive = session.raw.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE);
+            assert!(defensive.expect("option"));
+        }
+    }
+
+    #[test]
+    fn a_pragma_that_does_not_hold_is_noticed() {
+        for change in [
+            "busy_timeout = 1",
+            "foreign_keys = OFF",
+            "trusted_schema = ON",
+            "synchronous = NORMAL",
+            "journal_size_limit = 5",
+            "wal_autocheckpoint = 1000",
+            "query_only = ON",
+            "cell_size_check = OFF",
+        ] {
+            let (_directory, session) = session(Purpose::Write);
+            assert_pragmas(&session.raw, Purpose::Write).expect("as it was opened");
+            session.raw.execute_batch(&format!("PRAGMA {change}")).expect(change);
+            let error = assert_pragmas(&session.raw, Purpose::Write).expect_err(change);
+            let name = change.split(' ').next().expect("a name");
+            assert!(error.message.contains(name), "{change}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_catalog_cannot_be_written_even_by_the_cartridge() {
+        let (_directory, session) = session(Purpose::Write);
+        let hack = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema;";
+        assert!(session.raw.execute_batch(hack).is_err());
+    }
+}

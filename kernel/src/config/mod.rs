@@ -7,7 +7,7 @@ mod store;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
@@ -19,7 +19,8 @@ use crate::cartridge::Cartridge;
 #[derive(Debug)]
 pub(crate) struct Config {
     cartridge: Cartridge,
-    state: RwLock<State>,
+    /// Also captured by commit hooks, which run on the writer's thread.
+    state: Arc<RwLock<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,37 +64,39 @@ impl Config {
     ///
     /// # Errors
     /// What the cartridge says.
-    pub(crate) fn load(cartridge: &Cartridge, overrides: BTreeMap<String, String>) -> Result<Self> {
-        let stored = store::all(cartridge)?;
-        let state = RwLock::new(State { declared: BTreeMap::new(), stored, overrides });
+    pub(crate) async fn load(
+        cartridge: &Cartridge,
+        overrides: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let stored = store::all(cartridge).await?;
+        let state = State { declared: BTreeMap::new(), stored, overrides };
+        let state = Arc::new(RwLock::new(state));
         Ok(Self { cartridge: cartridge.clone(), state })
     }
 
-    /// Declares `settings` under `prefix` and checks the values that they have already.
+    /// Declares `settings` under `prefix`, and checks the values that they have already.
     ///
     /// # Errors
-    /// `Invalid` for a value of another type or out of bounds.
+    /// `Invalid` for a value of another type or out of bounds. All are declared nevertheless, so
+    /// that the value can be set right.
     pub(crate) fn declare(&self, prefix: &str, settings: &[Setting]) -> Result<()> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = Ok(());
         for setting in settings {
             let name = format!("{prefix}.{}", setting.name);
             state.declared.insert(name.clone(), setting.clone());
-            resolve(&state, &name)?;
+            outcome = outcome.and(resolve(&state, &name).map(drop));
         }
-        Ok(())
+        outcome
     }
 
-    /// Checks that everything on the command line was declared by somebody.
+    /// Checks that everything on the command line was declared by somebody and has a good value.
     ///
     /// # Errors
-    /// `Invalid`, naming the unknown setting.
+    /// `NotFound`, naming the unknown setting; `Invalid` for a wrong value.
     pub(crate) fn check_overrides(&self) -> Result<()> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state
-            .overrides
-            .keys()
-            .find(|name| !state.declared.contains_key(*name))
-            .map_or(Ok(()), |name| Err(unknown(&state, name)))
+        state.overrides.keys().try_for_each(|name| resolve(&state, name).map(drop))
     }
 
     /// The value of the setting with that full name.
@@ -134,10 +137,13 @@ impl Config {
             let setting = state.declared.get(name).ok_or_else(|| unknown(&state, name))?;
             value::parse(name, &setting.kind, text)?
         };
-        store::put(&self.cartridge, name, &value).await?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.stored.insert(name.to_owned(), value);
-        resolve(&state, name)
+        let (state, stored) = (Arc::clone(&self.state), (name.to_owned(), value.clone()));
+        store::put(&self.cartridge, name, &value, move || {
+            let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
+            state.stored.insert(stored.0.clone(), stored.1.clone());
+        })
+        .await?;
+        self.resolved(name)
     }
 }
 

@@ -4,6 +4,8 @@ use fazt_sdk::setting::SettingKind;
 use fazt_sdk::{Error, Result};
 use serde_json::Value;
 
+use crate::edge::canonical;
+
 /// The value that `text` means for a setting of this kind.
 ///
 /// # Errors
@@ -14,7 +16,7 @@ pub(crate) fn parse(name: &str, kind: &SettingKind, text: &str) -> Result<Value>
         Error::invalid(format!("`{text}` does not fit the setting {name}: write {expected}"))
     };
     let value = match kind {
-        SettingKind::Text => Value::from(text),
+        SettingKind::Text | SettingKind::HostName => Value::from(text),
         SettingKind::Switch => match text {
             "true" | "on" | "yes" => Value::from(true),
             "false" | "off" | "no" => Value::from(false),
@@ -68,6 +70,7 @@ fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 pub(crate) fn check(name: &str, kind: &SettingKind, value: &Value) -> Result<()> {
     let fits = match kind {
         SettingKind::Text => value.is_string(),
+        SettingKind::HostName => value.as_str().is_some_and(is_host_name),
         SettingKind::Switch => value.is_boolean(),
         SettingKind::Integer { min, max } => {
             value.as_i64().is_some_and(|number| (*min..=*max).contains(&number))
@@ -80,12 +83,26 @@ pub(crate) fn check(name: &str, kind: &SettingKind, value: &Value) -> Result<()>
     }
     let expected = match kind {
         SettingKind::Text => "text".to_owned(),
+        SettingKind::HostName => "a host name such as example.com, in lower case, without a scheme, a port or a path".to_owned(),
         SettingKind::Switch => "on or off".to_owned(),
         SettingKind::Integer { min, max } => format!("a whole number from {min} to {max}"),
         SettingKind::Bytes { max } => format!("at most {max} bytes"),
         SettingKind::Duration { max_ms } => format!("at most {max_ms} ms"),
     };
     Err(Error::invalid(format!("the setting {name} cannot be {value}: it takes {expected}")))
+}
+
+/// A name in the only spelling that requests are compared with, and no address: an address has no
+/// labels below it. Room is left for one label in front (RFC 1035 §2.3.4).
+fn is_host_name(text: &str) -> bool {
+    let spelled_so = canonical::authority(text.as_bytes())
+        .is_ok_and(|authority| authority.host == text && authority.port.is_empty());
+    let last = text.rsplit('.').next().unwrap_or_default();
+    spelled_so
+        && text.len() <= 253 - 64
+        && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text.split('.').all(|label| !label.starts_with('-') && !label.ends_with('-'))
+        && !text.contains(['_', ':'])
 }
 
 #[cfg(test)]
@@ -101,9 +118,42 @@ mod tests {
             (&bytes, "10 MiB", 10 << 20),
             (&bytes, "500KB", 500_000),
             (&time, "15 s", 15_000),
-            (&time, "90 d", 7_776_000_000),
+            (&time, "90 d", 7_776_000_000_u64),
         ] {
             assert_eq!(parse("x", kind, text).unwrap(), Value::from(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_has_one_spelling() {
+        let kind = SettingKind::HostName;
+        for good in ["localhost", "example.com", "a-b.example.co.uk", "xn--bcher-kva.example"] {
+            assert!(parse("x", &kind, good).is_ok(), "{good}");
+        }
+        let long = format!("{}.com", "a.".repeat(100));
+        for bad in [
+            "",
+            "Example.com",
+            "example.com.",
+            "example.com:80",
+            "example.com:",
+            "http://example.com",
+            "example.com/",
+            "exa mple.com",
+            "a..b",
+            ".example.com",
+            "-a.com",
+            "a-.com",
+            "a_b.com",
+            "192.0.2.7",
+            "[::1]",
+            "::1",
+            "me@example.com",
+            "b\u{fc}cher.example",
+            "*.example.com",
+            &long,
+        ] {
+            assert!(parse("x", &kind, bad).is_err(), "{bad}");
         }
     }
 

@@ -67,6 +67,7 @@ pub(super) fn add(parts: Parts) -> Parts {
         .operation(
             Operation::post::<AddAlias>("/api/aliases")
                 .summary("Adds an alias to an app, or a redirect")
+                .for_app_keys()
                 .error("ALIAS_TAKEN")
                 .error("BAD_NAME")
                 .example(serde_json::json!({"name": "www", "app": "blog"})),

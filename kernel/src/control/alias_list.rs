@@ -52,7 +52,9 @@ pub(super) fn add(parts: Parts) -> Parts {
     let run = ListAliases(parts.node());
     parts
         .operation(
-            Operation::get::<ListAliases>("/api/aliases").summary("All aliases, by name"),
+            Operation::get::<ListAliases>("/api/aliases")
+                .summary("All aliases, by name")
+                .for_app_keys(),
             run,
         )
         .command(

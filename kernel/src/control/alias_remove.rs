@@ -3,7 +3,6 @@
 use fazt_sdk::prelude::*;
 
 use super::{Node, Parts};
-use crate::directory::Target;
 
 struct RemoveAlias(Node);
 
@@ -25,16 +24,7 @@ impl Operate for RemoveAlias {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Removed> {
         let core = self.0.core()?;
-        let target =
-            core.directory.now().aliases.get(&input.name).map(|alias| alias.target.clone());
-        match (target, call.limited_to()) {
-            (Some(Target::App(app)), _) => call.check_app(app)?,
-            (_, Some(_)) => {
-                return Err(Error::denied("a key for one app removes aliases of that app only"));
-            }
-            (_, None) => {}
-        }
-        core.directory.remove_alias(&input.name).await?;
+        core.directory.remove_alias(&input.name, call.limited_to()).await?;
         Ok(Removed { name: input.name })
     }
 }
@@ -44,7 +34,8 @@ pub(super) fn add(parts: Parts) -> Parts {
     parts
         .operation(
             Operation::delete::<RemoveAlias>("/api/aliases/{name}")
-                .summary("Removes an alias; the app stays"),
+                .summary("Removes an alias; the app stays")
+                .for_app_keys(),
             run,
         )
         .command(

@@ -5,6 +5,7 @@ use fazt_sdk::service::InterfaceId;
 use fazt_sdk::services::{AppData as _, AppDataApi};
 
 use super::{Node, Parts};
+use crate::registry::service::Consumer;
 
 struct InfoOfApp(Node);
 
@@ -44,7 +45,9 @@ impl Operate for InfoOfApp {
         let app = core.find_app(call, &input.app)?;
         let id = InterfaceId::of::<AppDataApi>();
         let mut usage = Vec::new();
-        for data in core.services.contributions(&id.name, id.major, &id.methods)? {
+        for data in
+            core.services.contributions(&Consumer::kernel(), &id.name, id.major, &id.methods)?
+        {
             let data = Service::<AppDataApi>::from_raw(data);
             let plugin = data.provider();
             let rows = data.usage(call, app.id).await?;

@@ -22,7 +22,9 @@ pub(super) fn add(parts: Parts) -> Parts {
     let run = ListApps(parts.node());
     parts
         .operation(
-            Operation::get::<ListApps>("/api/apps").summary("All apps, the oldest first"),
+            Operation::get::<ListApps>("/api/apps")
+                .summary("All apps, the oldest first")
+                .for_app_keys(),
             run,
         )
         .command(

@@ -44,26 +44,33 @@ const PART_BYTES: usize = 256 * 1024;
 
 impl Handler for BackUp {
     async fn call(&self, call: &Call, _: Request) -> Result<Response> {
-        super::plugin_add::check_may_load(call)?;
         let core = self.0.core()?;
         let mut name = core.cartridge.path().as_os_str().to_owned();
         name.push(format!("{MARK}{}", call.request_id()));
         let path = PathBuf::from(name);
-        let written = core.cartridge.backup(&path).await;
-        let opened = File::open(&path);
-        // The copy needs no name any more: it goes with its descriptor, also when the client leaves.
-        let removed = std::fs::remove_file(&path);
-        let size = written?;
-        let file = opened
-            .map_err(|error| Error::internal(format!("the backup cannot be read: {error}")))?;
-        removed
-            .map_err(|error| Error::internal(format!("the backup cannot be removed: {error}")))?;
+        let runtime = core.runtime.clone();
+        // To its end, also when the client leaves: whoever makes the copy takes its name away again.
+        let copied = runtime.spawn(async move {
+            let size = core.cartridge.backup(&path).await?;
+            open_and_remove(&path).map(|file| (file, size))
+        });
+        let (file, size) = copied
+            .await
+            .map_err(|error| Error::internal(format!("the backup was broken off: {error}")))??;
         Ok(Response::new(200)
             .header("content-type", "application/vnd.sqlite3")
             .header("content-length", size.to_string())
             .header("cache-control", "no-store")
             .stream(Copying { file, at: 0 }))
     }
+}
+
+/// The copy needs no name any more: it goes with its descriptor.
+fn open_and_remove(path: &Path) -> Result<File> {
+    let opened = File::open(path);
+    let removed = std::fs::remove_file(path);
+    removed.map_err(|error| Error::internal(format!("the backup cannot be removed: {error}")))?;
+    opened.map_err(|error| Error::internal(format!("the backup cannot be read: {error}")))
 }
 
 /// A file on its way out.
@@ -89,7 +96,7 @@ impl BodySource for Copying {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let handler = BackUp(parts.node());
-    parts.route(Route::admin(Method::Get, "/api/system/backup"), handler)
+    parts.route(Route::admin(Method::Get, "/api/system/backup").scope(Scope::Admin), handler)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod app_list;
 mod app_remove;
 mod cartridge_backup;
 mod cartridge_info;
+mod cartridge_vacuum;
 mod cartridge_verify;
 mod config_get;
 mod config_list;
@@ -19,6 +20,7 @@ mod key_create;
 mod key_list;
 mod key_remove;
 mod login_link;
+mod manifest_list;
 mod plugin_add;
 mod plugin_check;
 mod plugin_disable;
@@ -94,7 +96,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 26] = [
+    let all: [fn(Parts) -> Parts; 28] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -111,6 +113,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         alias_list::add,
         alias_add::add,
         alias_remove::add,
+        manifest_list::add,
         plugin_list::add,
         plugin_info::add,
         plugin_enable::add,
@@ -120,6 +123,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_remove::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_vacuum::add,
         cartridge_backup::add,
     ];
     all.into_iter().fold(parts, |parts, add| add(parts))
@@ -128,7 +132,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
 /// The settings of the kernel itself, under `server.`.
 pub(crate) fn server_settings() -> Vec<Setting> {
     vec![
-        Setting::text("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
+        Setting::host_name("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
         Setting::text("host", "").doc("The address to listen on. Empty: this machine only while the domain is localhost, every address otherwise."),
         Setting::integer("port", 8080, 0, 65_535).doc("The port to listen on; 0 takes any free one."),
     ]

@@ -3,17 +3,15 @@
 use fazt_sdk::prelude::*;
 use serde_json::json;
 
-use super::plugin_add::check_may_load;
 use super::{Node, Parts};
 use crate::registry::library::LIBRARY_BYTES_MAX;
 
 struct CheckPlugin(Node);
 
 impl Handler for CheckPlugin {
-    async fn call(&self, call: &Call, mut request: Request) -> Result<Response> {
-        check_may_load(call)?;
+    async fn call(&self, _: &Call, mut request: Request) -> Result<Response> {
         let library = request.body().collect(LIBRARY_BYTES_MAX).await?;
-        let manifest = self.0.core()?.registry.check_library(&library)?;
+        let manifest = self.0.core()?.registry.check_library(library).await?;
         let requires: Vec<_> = manifest.requires.iter().map(ToString::to_string).collect();
         Response::json(
             &json!({ "data": { "name": manifest.name, "version": manifest.version, "about": manifest.about, "requires": requires } }),

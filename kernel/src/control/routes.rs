@@ -15,7 +15,7 @@ struct RouteRow {
     path: String,
     method: &'static str,
     plugin: String,
-    /// The scope that it needs, or `public`.
+    /// The scope that it needs, `signed in`, or `public`.
     needs: String,
 }
 
@@ -34,6 +34,9 @@ impl Operate for ListRoutes {
                         if route.visibility == fazt_sdk::route::Visibility::Public =>
                     {
                         (route.pattern.clone(), "public".to_owned())
+                    }
+                    Target::Route(route) if surface == fazt_sdk::route::Surface::Admin => {
+                        (route.pattern.clone(), route.needed_scope().to_owned())
                     }
                     Target::Route(route) => (route.pattern.clone(), "signed in".to_owned()),
                     Target::Operation(operation) => {

@@ -61,7 +61,9 @@ pub(super) fn add(parts: Parts) -> Parts {
     let run = Status(parts.node());
     parts
         .operation(
-            Operation::get::<Status>("/api/system/info").summary("The node at this moment"),
+            Operation::get::<Status>("/api/system/info")
+                .summary("The node at this moment")
+                .for_app_keys(),
             run,
         )
         .command(

@@ -2,6 +2,7 @@
 
 mod page;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fazt_sdk::call::{Call, Principal};
@@ -11,7 +12,7 @@ use fazt_sdk::{Error, Result};
 use crate::Core;
 use crate::access::SESSION_LIFETIME;
 use crate::edge::EdgeRequest;
-use crate::routing::{cookie, head};
+use crate::routing::{cookie, form, head, origin};
 
 /// The largest sign-in form, in bytes.
 const FORM_BYTES_MAX: usize = 8 * 1024;
@@ -21,14 +22,22 @@ const FORM_BYTES_MAX: usize = 8 * 1024;
 /// # Errors
 /// What keeps somebody from signing in; a path or a method that is not there.
 pub(crate) async fn answer(core: &Arc<Core>, call: Call, request: EdgeRequest) -> Result<Response> {
-    let path = head::text(&request.raw.head, request.raw.head.path).to_owned();
-    match (path.as_str(), request.method) {
-        ("/", Method::Get | Method::Head) if call.principal() == Principal::Anonymous => {
-            Ok(page::sign_in(core, ""))
+    let path = head::text(&request.raw.head, request.raw.head.path);
+    match (path, request.method) {
+        // The page is for the owner; a key, which may be for one app only, has the API.
+        ("/", Method::Get | Method::Head) if call.principal() == Principal::Owner => {
+            page::overview(core)
         }
-        ("/", Method::Get | Method::Head) => page::overview(core),
-        ("/login", Method::Get | Method::Head) => by_link(core, request).await,
-        ("/login", Method::Post) => by_password(core, request).await,
+        ("/", Method::Get | Method::Head) => match check_private(&request) {
+            Ok(()) => Ok(page::sign_in(core, "")),
+            // No form: what is typed into one would travel in the clear before it is refused.
+            Err(error) => Ok(page::refused(error.message())),
+        },
+        ("/login", Method::Get | Method::Head) => {
+            check_private(&request)?;
+            Ok(page::link())
+        }
+        ("/login", Method::Post) => sign_in(core, request).await,
         ("/logout", Method::Post) => sign_out(core, request).await,
         ("/", _) | ("/login" | "/logout", _) => {
             Err(Error::method_not_allowed("this page does not take that method"))
@@ -42,44 +51,28 @@ fn check_private(request: &EdgeRequest) -> Result<()> {
     if request.raw.head.secure == 1 || request.local {
         return Ok(());
     }
-    Err(Error::denied("signing in over plain HTTP from another machine is refused; use https, or a tunnel: ssh -L 8080:localhost:8080 <this machine>").with_code("PLAIN_HTTP"))
+    Err(Error::denied("signing in over plain HTTP from another machine is refused; use https, or a tunnel: run ssh -L 8080:localhost:<the node's port> <this machine>, then open http://admin.localhost:8080").with_code("PLAIN_HTTP"))
 }
 
-/// A link carries its token after `#`, which is never sent: the page posts it. Opening a link
-/// therefore uses nothing up, whoever previews it.
-async fn by_link(core: &Arc<Core>, request: EdgeRequest) -> Result<Response> {
-    check_private(&request)?;
-    Ok(page::link(core))
-}
-
-async fn by_password(core: &Arc<Core>, request: EdgeRequest) -> Result<Response> {
+/// By password, or by the token of a link. A link carries its token after `#`, which is never sent:
+/// its page posts it. Opening a link therefore uses nothing up, whoever previews it.
+async fn sign_in(core: &Arc<Core>, request: EdgeRequest) -> Result<Response> {
     check_private(&request)?;
     let head = &request.raw.head;
-    let origin = head::only_value(head, "origin").map(str::to_owned);
-    let scheme = if head.secure == 1 { "https" } else { "http" };
-    let (host, port) =
-        (head::text(head, head.host).to_owned(), head::text(head, head.port).to_owned());
-    let ours = if port.is_empty() {
-        format!("{scheme}://{host}")
-    } else {
-        format!("{scheme}://{host}:{port}")
-    };
-    if origin.is_some_and(|origin| origin != ours) {
-        return Err(Error::denied("this sign-in did not come from the sign-in page")
-            .with_code("CROSS_ORIGIN"));
-    }
-    let secure = head.secure == 1;
+    origin::refuse_foreign(head)?;
+    let (secure, port) = (head.secure == 1, head::text(head, head.port).to_owned());
+    let client = head.client;
     let mut request = Request::from_raw(request.raw);
-    let form = request.body().collect(FORM_BYTES_MAX).await?;
-    let field = |name: &str| form_field(&form, name);
+    let body = request.body().collect(FORM_BYTES_MAX).await?;
+    let text = std::str::from_utf8(&body).map_err(|_| Error::invalid("the form is not UTF-8"))?;
+    let fields = form::pairs(text).collect::<Result<HashMap<_, _>>>()?;
+    let field = |name: &str| fields.get(name).map(String::as_str);
     let token = match field("token") {
-        Some(token) => core.access.use_login_link(&token).await,
+        Some(token) => core.access.use_login_link(token).await,
         None => {
+            let (username, password) = (field("username"), field("password"));
             core.access
-                .sign_in(
-                    &field("username").unwrap_or_default(),
-                    &field("password").unwrap_or_default(),
-                )
+                .sign_in(client, username.unwrap_or_default(), password.unwrap_or_default())
                 .await
         }
     };
@@ -104,52 +97,4 @@ async fn sign_out(core: &Arc<Core>, request: EdgeRequest) -> Result<Response> {
         .header("location", "/")
         .header("set-cookie", cookie::set(secure, &port, "", 0))
         .header("cache-control", "no-store"))
-}
-
-/// A field of an urlencoded form.
-fn form_field(form: &[u8], name: &str) -> Option<String> {
-    let text = std::str::from_utf8(form).ok()?;
-    text.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        (key == name).then(|| percent_decode(value))
-    })
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut at = text.as_bytes();
-    while let [first, rest @ ..] = at {
-        at = rest;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let value = rest
-                    .get(..2)
-                    .and_then(|hex| std::str::from_utf8(hex).ok())
-                    .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                if let Some(value) = value {
-                    bytes.push(value);
-                    at = &rest[2..];
-                } else {
-                    bytes.push(b'%');
-                }
-            }
-            other => bytes.push(*other),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn form_fields_are_decoded() {
-        let form = b"username=ow+ner&password=a%26b%3D%C3%BC&broken=%zz";
-        assert_eq!(form_field(form, "username").as_deref(), Some("ow ner"));
-        assert_eq!(form_field(form, "password").as_deref(), Some("a&b=\u{fc}"));
-        assert_eq!(form_field(form, "broken").as_deref(), Some("%zz"));
-        assert_eq!(form_field(form, "none"), None);
-    }
 }

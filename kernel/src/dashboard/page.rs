@@ -9,8 +9,15 @@ use fazt_sdk::{Error, Result};
 use crate::Core;
 use crate::registry::State;
 
-/// Scripts and styles come from this host's own files or not at all; nobody frames the page.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'sha256-SCRIPT'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// The one script and the one style sheet of these pages, by their hashes (CSP Level 3 §2.3.1), and
+/// nothing else; nobody frames a page.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'",
+        sha256(LINK_SCRIPT),
+        sha256(STYLE)
+    )
+}
 
 /// The link page's only script: it posts the token that stands after `#`.
 const LINK_SCRIPT: &str = "const t=location.hash.slice(1);if(t){history.replaceState(null,'','/login');document.getElementById('token').value=t;document.getElementById('form').submit()}";
@@ -39,25 +46,25 @@ fn escape(text: &str) -> String {
 }
 
 fn page(title: &str, body: &str) -> Response {
-    let policy = POLICY.replace("SCRIPT", &script_hash());
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}</style>\n{body}\n</html>\n",
         escape(title)
     );
     Response::html(html)
-        .header("content-security-policy", policy)
+        .header("content-security-policy", policy())
         .header("cache-control", "no-store")
         .header("x-content-type-options", "nosniff")
         .header("x-frame-options", "DENY")
-        .header("referrer-policy", "no-referrer")
+        // Not `no-referrer`: under that, browsers send `Origin: null` with the page's own forms
+        // (Fetch §3.2, "append a request Origin header"), which is refused.
+        .header("referrer-policy", "same-origin")
         .header("cross-origin-opener-policy", "same-origin")
         .header("cross-origin-resource-policy", "same-origin")
 }
 
-/// The hash that lets the link page's script run under the policy (CSP Level 3 §2.3.1).
-fn script_hash() -> String {
+fn sha256(text: &str) -> String {
     use sha2::Digest as _;
-    base64(&sha2::Sha256::digest(LINK_SCRIPT.as_bytes()))
+    base64(&sha2::Sha256::digest(text.as_bytes()))
 }
 
 /// RFC 4648 §4.
@@ -99,9 +106,17 @@ pub(super) fn sign_in(core: &Core, problem: &str) -> Response {
     )
 }
 
+/// Instead of a sign-in page where signing in is refused.
+pub(super) fn refused(why: &str) -> Response {
+    page(
+        "Sign in to fazt",
+        &format!("<main class=\"narrow\"><h1>Sign in to fazt</h1><p>{}</p></main>", escape(why)),
+    )
+    .status(403)
+}
+
 /// The page that a one-time link opens.
-pub(super) fn link(core: &Core) -> Response {
-    let _ = core;
+pub(super) fn link() -> Response {
     let body = format!(
         "<main class=\"narrow\"><h1>Sign in to fazt</h1><form id=\"form\" method=\"post\" action=\"/login\"><input type=\"hidden\" id=\"token\" name=\"token\"><p><button>Sign in with this link</button></p></form></main><script>{LINK_SCRIPT}</script>"
     );

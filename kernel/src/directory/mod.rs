@@ -182,13 +182,24 @@ impl Directory {
         added.await?
     }
 
-    /// Removes an alias. Durable.
+    /// Removes an alias; with `only`, one that leads to that app. Durable.
     ///
     /// # Errors
-    /// `NotFound` when there is none of that name.
-    pub(crate) async fn remove_alias(self: &Arc<Self>, name: &str) -> Result<()> {
+    /// `NotFound` when there is none of that name; `Denied` when it leads elsewhere.
+    pub(crate) async fn remove_alias(
+        self: &Arc<Self>,
+        name: &str,
+        only: Option<AppId>,
+    ) -> Result<()> {
         let (this, name) = (Arc::clone(self), name.to_owned());
         let removed = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
+            if let Some(app) = only
+                && store::alias_target(tx, &name)? != Some(Target::App(app))
+            {
+                return Ok(Err(Error::denied(
+                    "a key for one app removes aliases of that app only",
+                )));
+            }
             if !store::delete_alias(tx, &name)? {
                 return Ok(Err(Error::not_found(format!(
                     "there is no alias {name}; see `fazt alias list`"

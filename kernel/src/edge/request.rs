@@ -9,7 +9,7 @@ use fazt_abi::http::{Field, RawBody, RawRequest, RawRequestHead, Span};
 use fazt_sdk::call::RequestId;
 use fazt_sdk::http::Method;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -203,10 +203,7 @@ impl Origin {
             client: peer,
             secure: link.peer.secure,
             // Whatever passed through a proxy came from elsewhere, also when nobody configured it.
-            local: peer.is_loopback()
-                && ["x-forwarded-for", "forwarded", "x-real-ip", "via"]
-                    .iter()
-                    .all(|name| !headers.contains_key(*name)),
+            local: peer.is_loopback() && !headers.keys().any(is_of_a_proxy),
         };
         if trusted.iter().any(|range| range.contains(peer)) {
             let forwarded = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
@@ -217,4 +214,9 @@ impl Origin {
         }
         origin
     }
+}
+
+/// Whether only proxies send this field.
+fn is_of_a_proxy(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-forwarded-for" | "forwarded" | "x-real-ip" | "via")
 }

@@ -143,9 +143,7 @@ fn fill(head: RawResponseHead, headers: &mut HeaderMap) -> Result<Option<u64>> {
         RawResponseHead::Prepared(handle) => {
             let prepared = PreparedHead::behind(&handle)
                 .ok_or_else(|| Error::internal("the prepared head is not one of this process"))?;
-            for (name, value) in prepared {
-                append(headers, name.clone(), value.clone())?;
-            }
+            headers.clone_from(prepared);
             return Ok(None);
         }
         RawResponseHead::Fields(encoded) => encoded,

@@ -81,6 +81,11 @@ pub(super) struct Shared<G> {
 }
 
 impl<G> Shared<G> {
+    /// Brings the coarse clock of the connections up to date.
+    pub(super) fn update_clock(&self) {
+        self.connections.set_now(self.clock.monotonic());
+    }
+
     /// An id that no other request of this process has, and that tells nothing about their number.
     pub(super) fn next_id(&self) -> RequestId {
         // SplitMix64: a bijection over a counter that starts at random.
@@ -226,7 +231,7 @@ async fn accept<G: Gateway>(shared: Arc<Shared<G>>, listener: Listener) {
 /// Takes a connection into the set and starts to serve it.
 fn admit<G: Gateway>(shared: &Arc<Shared<G>>, accepted: Accepted) {
     shared.counters.accepted.fetch_add(1, Relaxed);
-    shared.connections.set_now(shared.clock.monotonic());
+    shared.update_clock();
     let (address, uid) = match &accepted {
         Accepted::Tcp(_, address) => (Some(*address), None),
         Accepted::Unix(_, uid) => (None, *uid),
@@ -280,7 +285,7 @@ async fn sweep<G: Gateway>(shared: Arc<Shared<G>>) {
     loop {
         connections.changed_from(|count| count > 0).await;
         tokio::time::sleep(SWEEP).await;
-        connections.set_now(shared.clock.monotonic());
+        shared.update_clock();
         shared.counters.swept.fetch_add(connections.sweep(&shared.limits), Relaxed);
     }
 }

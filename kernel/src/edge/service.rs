@@ -135,6 +135,7 @@ async fn watch<G: Gateway, T>(
                     break outcome;
                 }
                 spent = allowed;
+                shared.update_clock();
                 allowed = shared.limits.request_ms + link.body_waited() - waited_before;
                 if allowed <= spent {
                     shared.counters.timed_out.fetch_add(1, Relaxed);

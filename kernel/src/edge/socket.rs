@@ -231,6 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Mover<S> {
         if let Some(closing) = &mut self.closing
             && closing.until.as_mut().poll(context).is_ready()
         {
+            // Whatever still waits to be sent would keep the socket alive in the kernel.
+            self.link.reset_at_end();
             return Err(Gone);
         }
         while self.closing.is_none() && self.pings.poll_tick(context).is_ready() {

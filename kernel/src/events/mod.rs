@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use fazt_abi::bytes::RawBytes;
 use fazt_abi::instance::RawInstance;
-use fazt_sdk::{Error, Result};
+use fazt_sdk::event::RequestFinished;
+use fazt_sdk::{Error, Event as _, Result};
 use tokio::sync::mpsc;
 
 use crate::cartridge::{Cartridge, Owner};
@@ -25,10 +26,10 @@ use crate::telemetry::Telemetry;
 const LISTENER_QUEUE_EVENTS: usize = 4_096;
 /// Events in one batch.
 const BATCH_EVENTS: usize = 256;
+/// How far a follower's cursor may lie behind what it has looked at, in events.
+const CURSOR_LAG_MAX: i64 = 1_000;
 /// How long a listener's batch may fill after its first event.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
-
-type Listeners = HashMap<&'static str, Vec<Listener>>;
 
 #[derive(Debug, Clone)]
 struct Listener {
@@ -58,7 +59,6 @@ pub(crate) struct Subscriber {
 
 impl Events {
     pub(crate) fn new(cartridge: Cartridge, telemetry: Arc<Telemetry>) -> Self {
-        drop(Listeners::new());
         Self {
             cartridge,
             telemetry,
@@ -88,7 +88,7 @@ impl Events {
         let guard = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut listeners = HashMap::clone(&self.listeners.load());
         change(&mut listeners);
-        let requests = listeners.get("fazt.request-finished").map_or(0, Vec::len);
+        let requests = listeners.get(RequestFinished::NAME).map_or(0, Vec::len);
         self.request_listeners.store(requests, Ordering::Relaxed);
         self.listeners.store(Arc::new(listeners));
         drop(guard);
@@ -116,7 +116,10 @@ impl Events {
                             batch.push(event);
                         }
                     }
-                    subscriber.deliver(0, std::mem::take(&mut batch)).await?;
+                    match subscriber.deliver(0, std::mem::take(&mut batch)).await? {
+                        Delivery::Done => {}
+                        Delivery::Closed => break,
+                    }
                 }
                 Ok(())
             }
@@ -142,7 +145,7 @@ impl Events {
         let subscribe = name.clone();
         self.cartridge
             .write_value(owner, None, move |tx| {
-                Ok(tx.subscribe(&subscribe, crate::cartridge::From::Next)?)
+                Ok(tx.subscribe(&subscribe, crate::cartridge::SubscribeFrom::Next)?)
             })
             .await
             .map_err(Error::from)?;
@@ -152,31 +155,36 @@ impl Events {
                 (cartridge.clone(), owner.clone(), subscriber.clone(), event.clone(), name.clone());
             async move {
                 let mut newest = cartridge.newest_event();
+                // Up to where this run looked, and up to where it delivered.
+                let (mut seen, mut delivered) = (0, 0);
                 loop {
                     newest.borrow_and_update();
-                    let (kind, cursor) = (event.clone(), name.clone());
-                    let batch = cartridge
-                        .scan_value(&owner, move |reader| {
-                            let from = reader.cursor(&cursor)?.unwrap_or(0);
-                            let mut batch = Vec::new();
-                            let mut last = from;
-                            reader.events_after(from, &[&kind], BATCH_EVENTS, &mut |event| {
-                                last = event.seq;
-                                batch.push(Bytes::copy_from_slice(event.payload));
-                                std::ops::ControlFlow::Continue(())
-                            })?;
-                            Ok((last, batch))
-                        })
-                        .await
-                        .map_err(Error::from)?;
-                    let (last, events) = batch;
-                    if events.is_empty() {
-                        if newest.changed().await.is_err() {
-                            return Ok(());
+                    let page = Page::read(&cartridge, &owner, &name, &event, seen).await?;
+                    if page.cursor < delivered {
+                        return Err(Error::internal(format!(
+                            "the plugin {} took the events up to {delivered} and left its cursor at {}; it has to follow them with `Started::follow`",
+                            subscriber.plugin, page.cursor
+                        )));
+                    }
+                    let found_any = page.looked_at > seen.max(page.cursor);
+                    seen = page.looked_at;
+                    if let Some(last) = page.last {
+                        let sequence = u64::try_from(last).unwrap_or(0);
+                        match subscriber.deliver(sequence, page.events).await? {
+                            Delivery::Done => delivered = last,
+                            Delivery::Closed => return Ok(()),
                         }
+                        // The page may have been full: what follows `last` was not looked at.
+                        seen = last;
                         continue;
                     }
-                    subscriber.deliver(u64::try_from(last).unwrap_or(0), events).await?;
+                    // Only now and then: passing over an event of somebody else is worth no write.
+                    if seen - page.cursor >= CURSOR_LAG_MAX {
+                        pass_over(&cartridge, &owner, &name, seen).await?;
+                    }
+                    if !found_any && newest.changed().await.is_err() {
+                        return Ok(());
+                    }
                 }
             }
         })
@@ -192,14 +200,68 @@ impl Events {
     }
 }
 
+/// Part of the log as one follower sees it.
+struct Page {
+    /// Where the follower's cursor stands.
+    cursor: i64,
+    /// Up to where the log was looked at.
+    looked_at: i64,
+    /// Payloads of the events of its kind.
+    events: Vec<Bytes>,
+    /// The position of the last of them.
+    last: Option<i64>,
+}
+
+impl Page {
+    /// What follows the cursor, or `seen` when that is further.
+    async fn read(
+        cartridge: &Cartridge,
+        owner: &Owner,
+        subscriber: &str,
+        kind: &str,
+        seen: i64,
+    ) -> Result<Self> {
+        let (subscriber, kind) = (subscriber.to_owned(), kind.to_owned());
+        let page = cartridge.scan_value(owner, move |reader| {
+            let cursor = reader.cursor(&subscriber)?.unwrap_or(0);
+            let mut page =
+                Self { cursor, looked_at: cursor.max(seen), events: Vec::new(), last: None };
+            let from = page.looked_at;
+            let looked_at = reader.events_after(from, &[&kind], BATCH_EVENTS, &mut |event| {
+                page.last = Some(event.seq);
+                page.events.push(Bytes::copy_from_slice(event.payload));
+                std::ops::ControlFlow::Continue(())
+            })?;
+            page.looked_at = looked_at;
+            Ok(page)
+        });
+        Ok(page.await?)
+    }
+}
+
+/// Moves a cursor past events that its follower has no interest in, so that they can be pruned.
+async fn pass_over(cartridge: &Cartridge, owner: &Owner, subscriber: &str, to: i64) -> Result<()> {
+    let subscriber = subscriber.to_owned();
+    let advanced =
+        cartridge.write_value(owner, None, move |tx| Ok(tx.advance_cursor(&subscriber, to)?));
+    Ok(advanced.await?)
+}
+
+/// What became of a batch.
+enum Delivery {
+    Done,
+    /// The plugin is being stopped and takes nothing more.
+    Closed,
+}
+
 impl Subscriber {
-    async fn deliver(&self, sequence: u64, batch: Vec<Bytes>) -> Result<()> {
+    async fn deliver(&self, sequence: u64, batch: Vec<Bytes>) -> Result<Delivery> {
         let Some(_inside) = self.gate.enter() else {
-            return Ok(());
+            return Ok(Delivery::Closed);
         };
         let batch: RVec<RawBytes> = batch.into_iter().map(RawBytes::from).collect();
         match self.instance.deliver(self.number, sequence, batch).await {
-            RResult::ROk(()) => Ok(()),
+            RResult::ROk(()) => Ok(Delivery::Done),
             RResult::RErr(error) => Err(error.into()),
         }
     }

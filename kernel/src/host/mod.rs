@@ -4,6 +4,7 @@ mod cartridge;
 mod spool;
 mod upload;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use fazt_sdk::{Error, Result};
 use crate::Core;
 use crate::cartridge::Owner;
 use crate::edge::PreparedHead;
+use crate::registry::service::Consumer;
 use crate::tasks::Tasks;
 use crate::telemetry::Level;
 
@@ -31,7 +33,8 @@ pub(crate) struct PluginHost {
     pub(crate) owner: Owner,
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) tasks: Arc<Tasks>,
-    pub(crate) alive: Arc<std::sync::atomic::AtomicBool>,
+    /// The plugin as a user of services; says whether it still runs.
+    pub(crate) consumer: Consumer,
 }
 
 type Answer<T> = FfiFuture<RResult<T, RawError>>;
@@ -52,7 +55,7 @@ fn ready<T: Send + 'static>(result: Result<T>) -> Answer<T> {
 
 impl PluginHost {
     fn core(&self) -> Result<Arc<Core>> {
-        if !self.alive.load(std::sync::atomic::Ordering::Acquire) {
+        if !self.consumer.alive.load(Ordering::Acquire) {
             return Err(Error::unavailable(format!(
                 "the plugin {} was stopped; its work after that is refused",
                 self.manifest.name
@@ -133,7 +136,9 @@ impl Host for PluginHost {
     }
 
     fn upload(self: &Arc<Self>, app: &[u8; 12]) -> RResult<RawUpload, RawError> {
-        to_raw(self.core().map(|core| upload::begin(&core.cartridge, &self.owner, app_key(app))))
+        to_raw(self.core().map(|core| {
+            upload::begin(&core.cartridge, &self.owner, app_key(app), self.consumer.clone())
+        }))
     }
 
     fn setting(self: &Arc<Self>, name: RStr<'_>) -> RResult<RString, RawError> {
@@ -152,8 +157,9 @@ impl Host for PluginHost {
         methods: RSlice<'_, u64>,
     ) -> RResult<RawService, RawError> {
         to_raw(
-            self.may_call(&name, major)
-                .and_then(|()| self.core()?.services.handle(&name, major, &methods)),
+            self.may_call(&name, major).and_then(|()| {
+                self.core()?.services.handle(&self.consumer, &name, major, &methods)
+            }),
         )
     }
 
@@ -165,7 +171,8 @@ impl Host for PluginHost {
     ) -> RResult<RVec<RawService>, RawError> {
         let all = self
             .may_call(&name, major)
-            .and_then(|()| self.core()?.services.contributions(&name, major, &methods));
+            .and_then(|()| self.core())
+            .and_then(|core| core.services.contributions(&self.consumer, &name, major, &methods));
         to_raw(all.map(RVec::from))
     }
 

@@ -1,5 +1,6 @@
 //! Content on its way into the cartridge.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use abi_stable::std_types::{RResult, RVec};
@@ -13,6 +14,8 @@ use fazt_sdk::{Error, Result};
 
 use super::{ready, to_raw};
 use crate::cartridge::{AppKey, BlobUpload, Cartridge, HashedContent, Owner};
+use crate::registry::contained::stopped;
+use crate::registry::service::Consumer;
 
 /// The most that one batch of contents may hold together.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -43,17 +46,29 @@ pub(super) fn put_blobs(
     guarded(async move { to_raw(written.await.map(|()| RVec::from(hashes)).map_err(Error::from)) })
 }
 
-pub(super) fn begin(cartridge: &Cartridge, owner: &Owner, app: Option<AppKey>) -> RawUpload {
-    RawUpload::new(Arc::new(Arriving(Mutex::new(Some(cartridge.upload_blob(owner, app))))))
+pub(super) fn begin(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    app: Option<AppKey>,
+    consumer: Consumer,
+) -> RawUpload {
+    let upload = Mutex::new(Some(cartridge.upload_blob(owner, app)));
+    RawUpload::new(Arc::new(Arriving { upload, consumer }))
 }
 
 /// The upload is taken out while a part is stored, so that no lock is held across an await. A part
 /// whose future was dropped takes the upload with it.
-struct Arriving(Mutex<Option<BlobUpload>>);
+struct Arriving {
+    upload: Mutex<Option<BlobUpload>>,
+    consumer: Consumer,
+}
 
 impl Arriving {
     fn take(&self) -> Result<BlobUpload> {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if !self.consumer.alive.load(Ordering::Acquire) {
+            return Err(stopped());
+        }
+        let taken = self.upload.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.ok_or_else(|| {
             Error::conflict(
                 "the upload is over: a part of it failed, was abandoned, or it was finished",
@@ -69,7 +84,7 @@ impl Upload for Arriving {
             let pushed = async {
                 let mut upload = this.take()?;
                 upload.push(content.as_slice()).await?;
-                *this.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
+                *this.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
                 Ok(())
             };
             to_raw(pushed.await)

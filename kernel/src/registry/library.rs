@@ -86,29 +86,17 @@ fn check_file(bytes: &[u8]) -> Result<()> {
     if cfg!(not(target_os = "linux")) {
         return Ok(());
     }
-    // The ELF header: magic, class at 4, type at 16, machine at 18 (System V ABI, chapter 4).
-    let Some(header) = bytes.get(..64).filter(|header| header.starts_with(b"\x7fELF")) else {
-        return Err(refused("it is no shared library (no ELF header)"));
-    };
-    let machine = u16::from_le_bytes([header[18], header[19]]);
-    let expected = match std::env::consts::ARCH {
+    // `e_machine` of the System V ABI and its supplements.
+    let machine = match std::env::consts::ARCH {
         "x86_64" => 62,
         "aarch64" => 183,
         "riscv64" => 243,
-        _ => machine,
+        other => return Err(refused(&format!("fazt loads no libraries on {other}"))),
     };
-    if header[4] != 2 || machine != expected {
-        return Err(refused(&format!(
-            "it was built for another machine; this node is {}",
-            target()
-        )));
-    }
-    if u16::from_le_bytes([header[16], header[17]]) != 3 {
-        return Err(refused(
-            "it is an executable, not a shared library; build it with crate-type = [\"cdylib\"]",
-        ));
-    }
-    Ok(())
+    super::elf::check(bytes, machine).map_err(|why| match why {
+        "it was built for another machine" => refused(&format!("{why}; this node is {}", target())),
+        _ => refused(why),
+    })
 }
 
 #[cfg(all(feature = "loader", target_os = "linux", not(target_feature = "crt-static")))]
@@ -167,8 +155,7 @@ mod tests {
     fn what_is_no_library_is_refused_in_one_sentence() {
         let libraries = Libraries::default();
         let mut other_machine = [0; 64];
-        other_machine[..4].copy_from_slice(b"\x7fELF");
-        other_machine[4] = 2;
+        other_machine[..6].copy_from_slice(b"\x7fELF\x02\x01");
         other_machine[16] = 3;
         other_machine[18] = 40;
         for (bytes, word) in [

@@ -1,6 +1,7 @@
 //! Service slots: where calls find whoever provides an interface at that moment.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use abi_stable::std_types::{RResult, RVec};
@@ -14,6 +15,7 @@ use fazt_abi::instance::RawInstance;
 use fazt_sdk::service::InterfaceId;
 use fazt_sdk::{Error, Result};
 
+use super::contained::stopped;
 use super::gate::Gate;
 
 type Reply = RResult<RVec<u8>, RawError>;
@@ -29,6 +31,22 @@ pub(crate) struct Provided {
     pub(crate) index: u32,
     pub(crate) instance: RawInstance,
     pub(crate) gate: Arc<Gate>,
+}
+
+/// Who asks for a handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Consumer {
+    /// Name of the plugin.
+    pub(crate) plugin: Arc<str>,
+    /// False once it was stopped: its handles lead nowhere then.
+    pub(crate) alive: Arc<AtomicBool>,
+}
+
+impl Consumer {
+    /// The kernel, which uses services as a plugin does and is never stopped.
+    pub(crate) fn kernel() -> Self {
+        Self { plugin: super::KERNEL.into(), alive: Arc::new(AtomicBool::new(true)) }
+    }
 }
 
 /// The place of one interface, or of one plugin's contribution to it.
@@ -87,9 +105,16 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` when today's provider has other methods under the same name.
-    pub(crate) fn handle(&self, name: &str, major: u32, methods: &[u64]) -> Result<RawService> {
+    pub(crate) fn handle(
+        &self,
+        consumer: &Consumer,
+        name: &str,
+        major: u32,
+        methods: &[u64],
+    ) -> Result<RawService> {
         let key = Key { name: name.to_owned(), major, contributor: None };
-        let handle = Handle { slot: self.slot(key), methods: methods.into() };
+        let consumer = consumer.clone();
+        let handle = Handle { slot: self.slot(key), consumer, methods: methods.into() };
         if let Some(provided) = handle.slot.provided.load().as_ref() {
             handle.check(provided)?;
         }
@@ -102,6 +127,7 @@ impl Services {
     /// As [`Self::handle`].
     pub(crate) fn contributions(
         &self,
+        consumer: &Consumer,
         name: &str,
         major: u32,
         methods: &[u64],
@@ -123,7 +149,8 @@ impl Services {
         slots
             .into_iter()
             .map(|slot| {
-                let handle = Handle { slot, methods: methods.into() };
+                let consumer = consumer.clone();
+                let handle = Handle { slot, consumer, methods: methods.into() };
                 if let Some(provided) = handle.slot.provided.load().as_ref() {
                     handle.check(provided)?;
                 }
@@ -137,6 +164,7 @@ impl Services {
 #[derive(Debug)]
 struct Handle {
     slot: Arc<Slot>,
+    consumer: Consumer,
     /// The hashes of the methods that the consumer knows.
     methods: Box<[u64]>,
 }
@@ -144,16 +172,8 @@ struct Handle {
 impl Handle {
     /// Methods that both know must be the same; the longer list is the newer side.
     fn check(&self, provided: &Provided) -> Result<()> {
-        let differs =
-            self.methods.iter().zip(&provided.methods).position(|(ours, theirs)| ours != theirs);
-        match differs {
-            None => Ok(()),
-            Some(number) => Err(Error::invalid(format!(
-                "the service {}/{} of the plugin {} has another method number {number} than its consumer was built for; build both against the same version of the interface",
-                self.slot.name, self.slot.major, provided.plugin
-            ))
-            .with_code("SERVICE_DIFFERS")),
-        }
+        let service = format_args!("{}/{}", self.slot.name, self.slot.major);
+        compare(&self.consumer.plugin, &self.methods, &provided.plugin, &provided.methods, service)
     }
 
     fn unavailable(&self) -> Error {
@@ -161,6 +181,27 @@ impl Handle {
             "no plugin provides {}/{} right now",
             self.slot.name, self.slot.major
         ))
+    }
+}
+
+/// Whether a consumer and a provider know the same methods, as far as both know them.
+///
+/// # Errors
+/// `Invalid`, naming the service, the method's number and both plugins.
+pub(crate) fn compare(
+    consumer: &str,
+    known: &[u64],
+    provider: &str,
+    provided: &[u64],
+    service: impl std::fmt::Display,
+) -> Result<()> {
+    match known.iter().zip(provided).position(|(ours, theirs)| ours != theirs) {
+        None => Ok(()),
+        Some(number) => Err(Error::invalid(format!(
+            "the plugin {consumer} was built for another {service} than the plugin {provider} provides: method number {} differs; build both against the same version of the interface",
+            number + 1
+        ))
+        .with_code("SERVICE_DIFFERS")),
     }
 }
 
@@ -175,6 +216,9 @@ impl ServiceHandle for Handle {
         call: &RawCall,
         arguments: RVec<u8>,
     ) -> FfiFuture<Reply> {
+        if !self.consumer.alive.load(Ordering::Acquire) {
+            return failed(stopped());
+        }
         let provided = self.slot.provided.load();
         let Some(provided) = provided.as_ref() else {
             return failed(self.unavailable());
@@ -194,9 +238,7 @@ impl ServiceHandle for Handle {
         };
         let reply = provided.instance.call(provided.index, method, call, arguments);
         guarded(async move {
-            let reply = reply.await;
-            drop(inside);
-            reply
+            inside.run(reply).await.unwrap_or_else(|| RResult::RErr(stopped().into()))
         })
     }
 

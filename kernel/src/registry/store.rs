@@ -23,8 +23,8 @@ pub(super) struct LibraryRow {
 }
 
 /// All rows.
-pub(super) fn all(cartridge: &Cartridge) -> Result<Vec<PluginRow>> {
-    let rows = cartridge.read_value(&Owner::kernel(), |reader| {
+pub(super) async fn all(cartridge: &Cartridge) -> Result<Vec<PluginRow>> {
+    let rows = cartridge.scan_value(&Owner::kernel(), |reader| {
         let mut rows = Ok(Vec::new());
         reader.query(
             "SELECT name, enabled, manifest, library, target FROM plugin ORDER BY name",
@@ -62,7 +62,7 @@ pub(super) fn all(cartridge: &Cartridge) -> Result<Vec<PluginRow>> {
         )?;
         rows
     });
-    rows.map_err(Error::from)
+    rows.await.map_err(Error::from)
 }
 
 /// Remembers whether a plugin is enabled.

@@ -4,10 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use fazt_sdk::call::Scope;
+use fazt_sdk::http::Method;
 use fazt_sdk::manifest::Manifest;
+use fazt_sdk::route::Surface;
 use fazt_sdk::{Error, Result};
 
-/// Interfaces that the kernel itself provides are always there.
+use crate::routing::pattern::Pattern;
+
+/// Names under which the node keeps settings of its own.
+const RESERVED_NAMES: [&str; 3] = ["server", "edge", "fazt"];
+
+/// Manifests of plugins and of the kernel, asked about who needs whom.
 pub(crate) struct Wiring<'a> {
     manifests: &'a BTreeMap<String, &'a Manifest>,
 }
@@ -117,30 +125,65 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<()> {
             "`{name}` is no plugin name: use up to 32 lower-case letters and digits, a letter first"
         )));
     }
-    for route in &manifest.routes {
-        crate::routing::pattern::Pattern::parse(&route.pattern)
-            .map_err(|error| error.context(format!("the plugin {name}")))?;
+    if RESERVED_NAMES.contains(&name.as_str()) {
+        return Err(Error::invalid(format!(
+            "the name {name} belongs to the node; give the plugin another one"
+        )));
     }
-    for operation in &manifest.operations {
-        if !operation.path.starts_with("/api/") {
-            return Err(Error::invalid(format!(
-                "the plugin {name} declares the operation {}; the path of an operation starts with /api/",
-                operation.key()
-            )));
-        }
-    }
+    check_contents(manifest).map_err(|error| error.context(format!("the plugin {name}")))
+}
+
+/// Checks what a manifest declares, the kernel's own as well.
+///
+/// # Errors
+/// `Invalid`, naming what is wrong.
+pub(crate) fn check_contents(manifest: &Manifest) -> Result<()> {
+    check_addresses(manifest)?;
     let operations: BTreeSet<String> =
         manifest.operations.iter().map(fazt_sdk::operation::Operation::key).collect();
     for command in &manifest.commands {
         if !operations.contains(&command.operation) {
             return Err(Error::invalid(format!(
-                "the plugin {name} declares the command `fazt {}` that calls `{}`, which is no operation of its own",
+                "it declares the command `fazt {}` that calls `{}`, which is no operation of its own",
                 command.words.join(" "),
                 command.operation
             )));
         }
     }
     Ok(())
+}
+
+/// Checks paths and scopes: what is wrong there would otherwise be found by the first request.
+fn check_addresses(manifest: &Manifest) -> Result<()> {
+    let known = |scope: &str, of: &str| match Scope::from_name(scope) {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid(format!("{of} needs the scope {scope}, which does not exist"))),
+    };
+    let admin = |path: &str| {
+        if path.starts_with("/api/") {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{path} on the admin host has to start with /api/")))
+    };
+    for route in &manifest.routes {
+        Pattern::parse(&route.pattern)?;
+        if route.surface == Surface::Admin {
+            admin(&route.pattern)?;
+            known(route.needed_scope(), &route.pattern)?;
+        }
+    }
+    for operation in &manifest.operations {
+        Pattern::parse(&operation.path)?;
+        admin(&operation.path)?;
+        known(&operation.scope, &operation.key())?;
+    }
+    Ok(())
+}
+
+/// What a line of the route table answers, whatever its captures are called.
+fn address(surface: Surface, method: Option<Method>, pattern: &str) -> String {
+    let shape = Pattern::parse(pattern).map_or_else(|_| pattern.to_owned(), |found| found.shape());
+    format!("{surface:?} address {} {shape}", method.map_or("any", Method::as_str))
 }
 
 /// Checks that no two plugins own the same thing.
@@ -150,16 +193,13 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<()> {
 pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Result<()> {
     let mut owners: HashMap<String, &str> = HashMap::new();
     for manifest in manifests {
-        let routes = manifest.routes.iter().map(|route| {
-            format!(
-                "route {:?} {} {}",
-                route.surface,
-                route.method.map_or("any", fazt_sdk::http::Method::as_str),
-                route.pattern
-            )
+        let routes = manifest
+            .routes
+            .iter()
+            .map(|route| address(route.surface, route.method, &route.pattern));
+        let operations = manifest.operations.iter().map(|operation| {
+            address(Surface::Admin, Some(operation.method), &operation.path)
         });
-        let operations =
-            manifest.operations.iter().map(|operation| format!("operation {}", operation.key()));
         let commands = manifest
             .commands
             .iter()
@@ -177,6 +217,37 @@ pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>)
                     manifest.name
                 ))
                 .with_code("OWNED_TWICE"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a plugin that joins and those that are there know the same methods of the services
+/// that they require of each other.
+///
+/// # Errors
+/// `Invalid`, naming the service and both plugins.
+pub(crate) fn check_methods<'a>(
+    joins: &Manifest,
+    others: impl Iterator<Item = &'a Manifest>,
+) -> Result<()> {
+    for other in others {
+        for (consumer, provider) in [(joins, other), (other, joins)] {
+            for required in &consumer.requires {
+                let offered = provider
+                    .provides
+                    .iter()
+                    .find(|id| id.name == required.name && id.major == required.major);
+                if let Some(offered) = offered {
+                    super::service::compare(
+                        &consumer.name,
+                        &required.methods,
+                        &provider.name,
+                        &offered.methods,
+                        required,
+                    )?;
+                }
             }
         }
     }
@@ -242,11 +313,73 @@ mod tests {
     }
 
     #[test]
+    fn either_side_of_a_service_may_join_with_more_methods_but_not_with_others() {
+        let with = |plugin: Manifest, methods: &[u64]| {
+            let mut plugin = plugin;
+            for id in plugin.provides.iter_mut().chain(&mut plugin.requires) {
+                id.methods = methods.to_vec();
+            }
+            plugin
+        };
+        let provider = with(plugin("p", &["s.p"], &[]), &[1, 2]);
+        for (methods, fits) in [(&[1][..], true), (&[1, 2, 3], true), (&[1, 3], false)] {
+            let consumer = with(plugin("c", &[], &["s.p"]), methods);
+            for (joins, there) in [(&provider, &consumer), (&consumer, &provider)] {
+                let checked = check_methods(joins, std::iter::once(there));
+                assert_eq!(checked.is_ok(), fits, "{methods:?}");
+                if let Err(error) = checked {
+                    assert!(error.message().contains("the plugin c was built for another s.p/1"));
+                    assert!(error.message().contains("the plugin p"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_at_once() {
+        use fazt_sdk::operation::{NoInput, Operate, Operation};
+        struct Nothing;
+        impl Operate for Nothing {
+            type Input = NoInput;
+            type Output = ();
+            async fn operate(&self, _: &fazt_sdk::call::Call, _: NoInput) -> Result<()> {
+                Ok(())
+            }
+        }
+        let with = |change: fn(Manifest) -> Manifest| check_manifest(&change(plugin("a", &[], &[])));
+        assert!(with(|manifest| manifest).is_ok());
+        assert!(with(|manifest| manifest.route(Route::admin(Method::Get, "/page"))).is_err());
+        assert!(with(|manifest| manifest.route(Route::app(Method::Get, "page"))).is_err());
+        assert!(with(|manifest| manifest.operation(Operation::get::<Nothing>("/a"))).is_err());
+        assert!(with(|manifest| manifest.operation(Operation::get::<Nothing>("/api/{}"))).is_err());
+        let unknown_scope = |manifest: Manifest| {
+            let mut operation = Operation::get::<Nothing>("/api/a");
+            operation.scope = "everything".to_owned();
+            manifest.operation(operation)
+        };
+        assert!(with(unknown_scope).is_err());
+        for name in ["server", "edge", "fazt"] {
+            assert!(check_manifest(&plugin(name, &[], &[])).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_same_whatever_its_captures_are_called() {
+        let mut one = plugin("one", &[], &[]);
+        one.routes.push(Route::admin(Method::Get, "/api/a/{x}"));
+        let mut two = plugin("two", &[], &[]);
+        two.routes.push(Route::admin(Method::Get, "/api/a/{y}"));
+        assert!(check_ownership([&one, &two].into_iter()).is_err());
+        two.routes[0] = Route::admin(Method::Post, "/api/a/{y}");
+        assert!(check_ownership([&one, &two].into_iter()).is_ok());
+    }
+
+    #[test]
     fn the_same_route_in_two_plugins_is_refused() {
         let mut one = plugin("one", &[], &[]);
-        one.routes.push(Route::app(fazt_sdk::http::GET, "/x"));
+        one.routes.push(Route::app(Method::Get, "/x"));
         let mut two = plugin("two", &[], &[]);
-        two.routes.push(Route::app(fazt_sdk::http::GET, "/x"));
+        two.routes.push(Route::app(Method::Get, "/x"));
         let error = check_ownership([&one, &two].into_iter()).unwrap_err();
         assert!(
             error.message().contains("one")

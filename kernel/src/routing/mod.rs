@@ -5,7 +5,10 @@
 
 mod admin;
 pub(crate) mod cookie;
+pub(crate) mod form;
 pub(crate) mod head;
+mod input;
+pub(crate) mod origin;
 mod pages;
 pub(crate) mod pattern;
 mod surface;
@@ -18,13 +21,13 @@ use abi_stable::std_types::RResult;
 use fazt_abi::http::{RawRequestHead, RawResponse};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
-use fazt_sdk::route::{Route, Surface, Visibility};
+use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
 
 use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
+use crate::registry::contained::{contain, stopped};
 use crate::registry::gate::Inside;
-use crate::telemetry::Level;
 use surface::Place;
 use table::{Entry, Found, Target};
 
@@ -36,6 +39,9 @@ const RESERVED_SEGMENTS: [&str; 4] = ["_fazt", "_ws", "_events", "auth"];
 /// Where certificates are proven (RFC 8555 §8.3).
 const ACME_PREFIX: &str = "/.well-known/acme-challenge/";
 
+/// The name of every machine to itself (RFC 6761 §6.3).
+pub(crate) const LOCAL_DOMAIN: &str = "localhost";
+
 /// The edge's gateway into the node.
 #[derive(Clone)]
 pub(crate) struct Router {
@@ -44,9 +50,19 @@ pub(crate) struct Router {
 
 /// What a request needs to be answered by a plugin.
 struct Dispatch {
-    route: Route,
     inside: Inside,
     answer: fazt_abi::FfiFuture<RResult<RawResponse, fazt_abi::error::RawError>>,
+}
+
+impl Dispatch {
+    /// The plugin's answer. What of it goes on after its head stays in the plugin's hands.
+    async fn answer(self) -> Result<RawResponse> {
+        match self.inside.run(self.answer).await {
+            Some(RResult::ROk(response)) => Ok(contain(self.inside, response)),
+            Some(RResult::RErr(error)) => Err(error.into()),
+            None => Err(stopped()),
+        }
+    }
 }
 
 impl Gateway for Router {
@@ -62,9 +78,7 @@ impl Gateway for Router {
     }
 
     fn report(&self, request_id: RequestId, error: &Error) {
-        let fields =
-            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
-        self.core.telemetry.log(Level::Error, "edge", error.message(), &fields.to_string());
+        report(&self.core, "edge", request_id, error);
     }
 }
 
@@ -73,9 +87,7 @@ impl Router {
         if let Some(uid) = request.peer_uid {
             return admin::socket(&self.core, uid, request).await;
         }
-        let host = head::text(&request.raw.head, request.raw.head.host);
-        let place = surface::place(host, &self.core.domain(), &self.core.directory.now());
-        match place {
+        match place(&self.core, &request) {
             Place::App(app) => self.route(Surface::App, Some(app), request).await,
             Place::Node => self.route(Surface::Node, None, request).await,
             Place::Admin => admin::request(&self.core, request).await,
@@ -96,7 +108,7 @@ impl Router {
         let (method, request_id) = (request.method, request.request_id);
         let path = head::text(&request.raw.head, request.raw.head.path);
         if path.starts_with("/_fazt/") {
-            return pages::own(&self.core, path, method, request_id);
+            return pages::own(path, method, request_id);
         }
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
@@ -104,14 +116,10 @@ impl Router {
         head::remove(&mut request.raw.head, is_credential);
         let shape = shape_of(&request.raw.head);
         match self.dispatch(surface, app, request) {
-            Ok(Some(dispatch)) => {
-                let answer = dispatch.answer.await;
-                drop(dispatch.inside);
-                match answer {
-                    RResult::ROk(response) => response,
-                    RResult::RErr(error) => fail(&self.core, &error.into(), shape(), request_id),
-                }
-            }
+            Ok(Some(dispatch)) => match dispatch.answer().await {
+                Ok(response) => response,
+                Err(error) => fail(&self.core, &error, shape(), request_id),
+            },
             Ok(None) => pages::not_found(),
             Err(Refused::Methods(methods)) => {
                 edge::method_not_allowed(&methods, shape(), request_id)
@@ -158,22 +166,41 @@ impl Router {
                 .app(app)
                 .deadline_ns(self.core.deadline_ns())
                 .build();
-        start(entry, route, &call, request).map(Some).map_err(Refused::Error)
+        start(entry, &call, request).map(Some).map_err(Refused::Error)
     }
 }
 
+/// Why nobody was asked for an answer.
 enum Refused {
     Methods(Vec<Method>),
     Error(Error),
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Where a request leads.
+///
+/// On the machine itself (a loopback connection that nobody forwarded) `localhost` names the node
+/// too, whatever its domain is: that is where a tunnel ends. The name opens nothing by itself; what
+/// answers there asks for the same credentials.
+fn place(core: &Core, request: &EdgeRequest) -> Place {
+    let host = head::text(&request.raw.head, request.raw.head.host);
+    let directory = core.directory.now();
+    match surface::place(host, &core.domain(), &directory) {
+        Place::Unknown if request.local => surface::place(host, LOCAL_DOMAIN, &directory),
+        place => place,
+    }
+}
+
 /// Starts the answer of a plugin.
-fn start(entry: &Entry, route: &Route, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
-    let inside = entry.plugin.gate.enter().ok_or_else(|| {
-        Error::unavailable(format!("the plugin {} is stopping", entry.plugin.name))
-    })?;
+fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
+    let inside = entry.plugin.enter()?;
     let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
-    Ok(Dispatch { route: route.clone(), inside, answer })
+    Ok(Dispatch { inside, answer })
 }
 
 /// Captures are found in the path; the head's spans count from the start of its text.
@@ -209,14 +236,14 @@ fn shape_of(head: &RawRequestHead) -> impl Fn() -> Shape + use<> {
 /// An error as a response; defects go to the log with the id that the client sees.
 fn fail(core: &Core, error: &Error, shape: Shape, request_id: RequestId) -> RawResponse {
     if error.kind() == fazt_sdk::ErrorKind::Internal {
-        if error.code() == "PANIC" {
-            core.telemetry.counters.panics.fetch_add(1, Ordering::Relaxed);
-        }
-        let fields =
-            serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
-        core.telemetry.log(Level::Error, "routing", error.message(), &fields.to_string());
+        report(core, "routing", request_id, error);
     }
     edge::failure_response(error, shape, request_id)
+}
+
+fn report(core: &Core, source: &str, request_id: RequestId, error: &Error) {
+    let fields = serde_json::json!({ "request_id": request_id.to_string(), "code": error.code() });
+    core.telemetry.failure(source, error.message(), error, &fields.to_string());
 }
 
 /// What is told about a request once it was answered.
@@ -232,7 +259,7 @@ impl Observed {
     fn of(core: &Core, request: &EdgeRequest) -> Self {
         let head = &request.raw.head;
         let host = head::text(head, head.host).to_owned();
-        let app = match surface::place(&host, &core.domain(), &core.directory.now()) {
+        let app = match place(core, request) {
             Place::App(app) => Some(app),
             Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
         };

@@ -4,7 +4,6 @@ use fazt_abi::http::RawResponse;
 use fazt_sdk::call::RequestId;
 use fazt_sdk::http::{Method, Response};
 
-use crate::Core;
 use crate::edge::{self, Shape};
 
 fn page(status: u16, html: &'static str) -> RawResponse {
@@ -27,17 +26,13 @@ pub(super) fn not_found() -> RawResponse {
     page(404, include_str!("not_found.html"))
 }
 
-/// What the node answers itself under `/_fazt/`, on every host.
-pub(super) fn own(core: &Core, path: &str, method: Method, request_id: RequestId) -> RawResponse {
-    match path {
-        "/_fazt/health" if matches!(method, Method::Get | Method::Head) => {
+/// What the node answers itself under `/_fazt/`, on its own name and on every app's hosts.
+pub(super) fn own(path: &str, method: Method, request_id: RequestId) -> RawResponse {
+    match (path, method) {
+        ("/_fazt/health", Method::Get | Method::Head) => {
             Response::text("ok\n").header("cache-control", "no-store").into_raw()
         }
-        "/_fazt/health" => edge::method_not_allowed(&[Method::Get], Shape::Text, request_id),
-        _ => {
-            // Nothing else yet; the node's counters stay on the admin host.
-            let _ = core;
-            not_found()
-        }
+        ("/_fazt/health", _) => edge::method_not_allowed(&[Method::Get], Shape::Text, request_id),
+        _ => not_found(),
     }
 }

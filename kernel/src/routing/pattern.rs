@@ -71,6 +71,19 @@ impl Pattern {
         self.segments.iter().map(rank).chain(std::iter::once(1)).collect()
     }
 
+    /// The pattern without the names of its captures: two patterns of one shape match the same paths.
+    pub(crate) fn shape(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::One(_) => "/{}".to_owned(),
+            Segment::Rest(_) => "/{...}".to_owned(),
+        };
+        if self.segments.is_empty() {
+            return "/".to_owned();
+        }
+        self.segments.iter().map(segment).collect()
+    }
+
     /// The names of the captures, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -82,6 +95,10 @@ impl Pattern {
     /// Whether `path` matches; captures are given as spans of `path`.
     pub(crate) fn matches(&self, path: &str, captures: &mut Vec<Span>) -> bool {
         captures.clear();
+        // The most frequent pattern of all; what it would capture is the path itself.
+        if let [Segment::Rest(_)] = self.segments.as_slice() {
+            return path.starts_with('/');
+        }
         let span = |start: usize, len: usize| Span {
             start: u32::try_from(start).unwrap_or(u32::MAX),
             len: u32::try_from(len).unwrap_or(0),
@@ -143,8 +160,9 @@ mod tests {
             captured("/api/apps/{app}/files", "/api/apps/b/files"),
             Some(vec!["b".to_owned()])
         );
-        assert_eq!(captured("/{path...}", "/"), Some(vec![String::new()]));
-        assert_eq!(captured("/{path...}", "/a/b/"), Some(vec!["a/b/".to_owned()]));
+        assert_eq!(captured("/{path...}", "/"), Some(vec![]));
+        assert_eq!(captured("/{path...}", "/a/b/"), Some(vec![]));
+        assert_eq!(captured("/x/{path...}", "/x/a/b/"), Some(vec!["a/b/".to_owned()]));
         assert_eq!(captured("/x/{path...}", "/x"), Some(vec![String::new()]));
         assert_eq!(captured("/x/{path...}", "/xy"), None);
     }
@@ -153,6 +171,15 @@ mod tests {
     fn wrong_patterns_are_refused() {
         for pattern in ["", "a", "/{}", "/{a...}/b", "/a{b}", "//a", "/{...}"] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn shapes_forget_the_names_of_captures() {
+        for (pattern, shape) in
+            [("/", "/"), ("/a/{x}/b", "/a/{}/b"), ("/{y...}", "/{...}"), ("/a/", "/a/")]
+        {
+            assert_eq!(Pattern::parse(pattern).unwrap().shape(), shape);
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) enum Target {
     /// A route: the plugin answers the request itself.
     Route(Route),
     /// A typed operation: JSON in, JSON out.
-    Operation(Box<Operation>),
+    Operation(Arc<Operation>),
 }
 
 /// One line of the table.
@@ -75,7 +75,7 @@ impl Table {
                 );
             }
             for (number, operation) in plugin.manifest.operations.iter().enumerate() {
-                let target = Target::Operation(Box::new(operation.clone()));
+                let target = Target::Operation(Arc::new(operation.clone()));
                 table.admin.add(plugin, number, Some(operation.method), &operation.path, target);
             }
         }

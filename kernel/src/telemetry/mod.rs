@@ -7,6 +7,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fazt_sdk::Error;
+
 use crate::clock::Clock;
 
 /// How urgent a record is.
@@ -50,6 +52,9 @@ impl Level {
 /// The longest record, in bytes.
 const RECORD_BYTES_MAX: usize = 8 * 1024;
 
+/// The code of an error that was a panic.
+const PANIC_CODE: &str = "PANIC";
+
 /// Counters that only go up.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -83,13 +88,18 @@ impl Telemetry {
         }
     }
 
+    /// Writes down a failure, and counts it when it is a panic that was caught.
+    pub(crate) fn failure(&self, source: &str, message: &str, error: &Error, fields: &str) {
+        if error.code() == PANIC_CODE {
+            self.counters.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        self.log(Level::Error, source, message, fields);
+    }
+
     /// Writes one record. `fields` is a JSON object or empty. Blocks for one write to standard error.
     pub(crate) fn log(&self, level: Level, source: &str, message: &str, fields: &str) {
         if level > self.least_urgent {
             return;
-        }
-        if message.contains("panicked") {
-            self.counters.panics.fetch_add(1, Ordering::Relaxed);
         }
         let mut line = if self.terminal {
             format!("{:5} {source}: {} {fields}", level.name(), message.escape_debug())

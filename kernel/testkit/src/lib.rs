@@ -13,8 +13,10 @@ mod answer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use fazt_kernel::clock::Clock;
 use fazt_kernel::{AdminRequest, BootOptions, Kernel, Level, Mode};
 use fazt_sdk::call::Principal;
 use fazt_sdk::http::{Body, Method};
@@ -22,14 +24,16 @@ use fazt_sdk::{AppId, Error, Result};
 use serde_json::Value;
 
 pub use answer::Answer;
-pub use fazt_kernel::BuiltIn;
+pub use fazt_kernel::clock::ManualClock;
+pub use fazt_kernel::{BuiltIn, Connection};
 
 /// A node on a temporary cartridge. The cartridge goes with it.
 pub struct TestKernel {
     kernel: Option<Kernel>,
     built_in: Vec<BuiltIn>,
-    libraries: Vec<PathBuf>,
     settings: BTreeMap<String, String>,
+    selection: Option<Vec<String>>,
+    clock: Option<Arc<dyn Clock>>,
     directory: tempfile::TempDir,
 }
 
@@ -79,27 +83,42 @@ impl TestKernel {
         libraries: Vec<PathBuf>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let directory = tempfile::tempdir()
-            .map_err(|error| Error::internal(format!("a temporary directory: {error}")))?;
+        let directory = temporary()?;
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let mut kernel = Self { kernel: None, built_in, libraries, settings, directory };
+        let (selection, clock) = (None, None);
+        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
         kernel.start().await?;
-        for library in kernel.libraries.clone() {
-            let bytes = std::fs::read(&library).map_err(|error| {
-                Error::not_found(format!("{}: {error}; build it first", library.display()))
-            })?;
-            let answer = kernel.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await;
-            if answer.status != 200 {
-                return Err(Error::invalid(format!(
-                    "{} is not added: {}",
-                    library.display(),
-                    answer.text()
-                )));
-            }
+        for library in libraries {
+            kernel.add_library(&library).await?;
         }
+        Ok(kernel)
+    }
+
+    /// Adds the library in that file to the running node, as `fazt plugin add` does. Returns what
+    /// it says of itself.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn add_library(&self, library: &Path) -> Result<Value> {
+        let bytes = std::fs::read(library).map_err(|error| {
+            Error::not_found(format!("{}: {error}; build it first", library.display()))
+        })?;
+        self.admin(Caller::OWNER, Method::Post, "/api/plugins", "", bytes).await.data()
+    }
+
+    /// Like [`Self::with`], at a time that the test decides.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn timed(built_in: Vec<BuiltIn>, clock: Arc<ManualClock>) -> Result<Self> {
+        let directory = temporary()?;
+        let (selection, settings) = (None, BTreeMap::new());
+        let clock: Option<Arc<dyn Clock>> = Some(clock);
+        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
+        kernel.start().await?;
         Ok(kernel)
     }
 
@@ -107,22 +126,31 @@ impl TestKernel {
         let mut options = BootOptions::new(self.cartridge(), Mode::Serve, self.built_in.clone());
         options.create = true;
         options.settings = self.settings.clone();
+        options.plugins = self.selection.clone();
         options.log_level = Level::Error;
-        let kernel = Kernel::boot(options).await?;
+        if let Some(clock) = &self.clock {
+            options.clock = Arc::clone(clock);
+        }
+        // Kept also when a plugin did not start: a test may ask why.
+        let kernel = self.kernel.insert(Kernel::boot(options).await?);
         let missing: Vec<_> = self
             .built_in
             .iter()
+            .filter(|_| self.selection.is_none())
             .map(|plugin| plugin.name)
             .filter(|name| !kernel.started().iter().any(|started| started == name))
             .collect();
-        if !missing.is_empty() {
-            return Err(Error::invalid(format!(
-                "these plugins did not start: {}",
-                missing.join(", ")
-            )));
+        if missing.is_empty() {
+            return Ok(());
         }
-        self.kernel = Some(kernel);
-        Ok(())
+        let mut reasons = Vec::new();
+        for name in missing {
+            let path = format!("/api/plugins/{name}");
+            let info = self.operate(Method::Get, &path, Value::Null).await?;
+            let failure = info["failure"].as_str().unwrap_or("no reason given");
+            reasons.push(format!("{name}: {failure}"));
+        }
+        Err(Error::invalid(format!("these plugins did not start: {}", reasons.join("; "))))
     }
 
     /// Stops the node cleanly and starts it again on the same cartridge.
@@ -134,6 +162,26 @@ impl TestKernel {
             kernel.stop().await?;
         }
         self.start().await
+    }
+
+    /// Stops the node cleanly and starts it again with exactly these plugins and what they
+    /// require; with those that are enabled for `None`.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn restart_with(&mut self, selection: Option<&[&str]>) -> Result<()> {
+        self.selection =
+            selection.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        self.restart().await
+    }
+
+    /// Stops the node cleanly and starts it again with these plugins compiled in.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn restart_as(&mut self, built_in: Vec<BuiltIn>) -> Result<()> {
+        self.built_in = built_in;
+        self.restart().await
     }
 
     /// Stops the node; the cartridge stays until this value is dropped.
@@ -247,11 +295,29 @@ impl TestKernel {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
+        self.exchange(Connection::Loopback, &host, method, path, headers, body).await
+    }
+
+    /// A request to any host over any connection, as the edge would hand it over; the path may carry
+    /// a query.
+    pub async fn exchange(
+        &self,
+        connection: Connection,
+        host: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = request(method, path, query, headers, body.into());
-        let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
-        Answer::read(self.kernel().request(&host, request).await).await
+        Answer::read(self.kernel().request(connection, host, request).await).await
     }
+}
+
+fn temporary() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|error| Error::internal(format!("a temporary directory: {error}")))
 }
 
 fn request(

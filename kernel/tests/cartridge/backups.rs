@@ -206,6 +206,24 @@ fn long_tasks_are_bounded_and_end_when_the_cartridge_closes() {
 }
 
 #[test]
+fn vacuum_gives_the_space_of_deleted_content_back() {
+    let place = Place::new();
+    let cartridge = place.open();
+    for i in 0..200 {
+        add(&cartridge, &format!("{i} {}", "x".repeat(20_000))).unwrap();
+    }
+    let delete = |tx: &fazt_kernel::cartridge::WriteTx<'_>| {
+        Ok(tx.execute("DELETE FROM note_entry WHERE id > 1", &[])?)
+    };
+    assert_eq!(block_on(cartridge.write_value(&note(), None, delete)), Ok(199));
+    cartridge.vacuum().wait().unwrap();
+    let info = cartridge.info().wait().unwrap();
+    assert!(info.file_bytes < 1 << 20 && info.wal_bytes == 0, "{info:?}");
+    assert_eq!(texts(&cartridge).len(), 1);
+    assert!(cartridge.verify().wait().unwrap().problems.is_empty());
+}
+
+#[test]
 fn info_sums_up_what_every_owner_has() {
     let place = Place::new();
     let cartridge = place.open();
@@ -219,7 +237,8 @@ fn info_sums_up_what_every_owner_has() {
     }))
     .unwrap();
     let info = cartridge.info().wait().unwrap();
-    assert_eq!((info.schema, info.blobs, info.blob_bytes, info.events), (1, 1, 1_000, 1));
+    assert_eq!((info.blobs, info.blob_bytes, info.events), (1, 1_000, 1));
+    assert!(info.schema >= 1);
     assert!(info.wal_bytes > 0 && info.file_bytes >= 4_096);
     let owners: Vec<_> = info.owners.keys().map(String::as_str).collect();
     assert_eq!(owners, ["kernel", "note"]);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use fazt_kernel::cartridge::{Cartridge, CartridgeError, From, SqlErrorKind, TxError};
+use fazt_kernel::cartridge::{Cartridge, CartridgeError, SqlErrorKind, SubscribeFrom, TxError};
 
 use crate::support::{Place, abort, block_on, note};
 
@@ -72,8 +72,8 @@ fn a_cursor_survives_and_moves_with_its_own_write_only() {
         block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.subscribe(name, from)?)))
             .unwrap();
     };
-    subscribe("oldest", From::Oldest);
-    subscribe("next", From::Next);
+    subscribe("oldest", SubscribeFrom::Oldest);
+    subscribe("next", SubscribeFrom::Next);
     let cursor = |cartridge: &Cartridge, name: &'static str| {
         cartridge.read_value(&note(), |reader| Ok(reader.cursor(name)?)).unwrap()
     };
@@ -93,7 +93,7 @@ fn a_cursor_survives_and_moves_with_its_own_write_only() {
         .unwrap();
     }
     assert_eq!(cursor(&cartridge, "oldest"), Some(1), "never back");
-    subscribe("oldest", From::Oldest);
+    subscribe("oldest", SubscribeFrom::Oldest);
     drop(cartridge);
     let cartridge = place.open();
     assert_eq!(cursor(&cartridge, "oldest"), Some(1));
@@ -111,7 +111,9 @@ fn only_what_everybody_passed_is_pruned() {
     let cartridge = place.open();
     for name in ["a", "b"] {
         block_on(
-            cartridge.write_value(&note(), None, move |tx| Ok(tx.subscribe(name, From::Oldest)?)),
+            cartridge.write_value(&note(), None, move |tx| {
+                Ok(tx.subscribe(name, SubscribeFrom::Oldest)?)
+            }),
         )
         .unwrap();
     }

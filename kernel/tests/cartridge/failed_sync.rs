@@ -9,7 +9,7 @@ use fazt_kernel::cartridge::{Cartridge, Mode, Options};
 
 use crate::{
     child,
-    support::{NOTES, Place, note, texts},
+    support::{NOTES, Place, note, say, texts},
 };
 
 /// Whether the tool that injects is there; says so when it is not.
@@ -21,7 +21,7 @@ fn can_inject() -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !works {
-        println!("SKIPPED: strace is missing or may not trace here (Debian package `strace`)");
+        say("SKIPPED: strace is missing or may not trace here (Debian package `strace`)");
     }
     works
 }

@@ -68,10 +68,10 @@ fn a_cartridge_of_a_newer_version_is_refused_untouched() {
     let connection = rusqlite::Connection::open(&place.path).unwrap();
     connection.pragma_update(None, "user_version", 900).unwrap();
     drop(connection);
-    assert_eq!(
-        refused_untouched(&place.path),
-        CartridgeError::TooNew { path: place.path.canonicalize().unwrap(), found: 900, known: 1 }
-    );
+    match refused_untouched(&place.path) {
+        CartridgeError::TooNew { found: 900, known, .. } => assert!(known < 900),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

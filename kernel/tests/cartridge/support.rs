@@ -128,3 +128,9 @@ pub(crate) fn sha256(path: &Path) -> Vec<u8> {
     use sha2::{Digest as _, Sha256};
     Sha256::digest(std::fs::read(path).unwrap()).to_vec()
 }
+
+/// Tells the person who runs the tests something, also when the test passes.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
+}

@@ -387,7 +387,7 @@ fn closing_finishes_what_waits_and_refuses_what_comes_later() {
     let cartridge = place.open();
     let (release, holder) = hold(&cartridge);
     let waiting: Vec<_> = (0..20).map(|i| insert(&cartridge, &format!("{i}"))).collect();
-    let closing = std::thread::spawn({
+    let closing = std::thread::Builder::new().spawn({
         let cartridge = cartridge.clone();
         move || block_on(cartridge.close())
     });
@@ -395,7 +395,7 @@ fn closing_finishes_what_waits_and_refuses_what_comes_later() {
     assert_eq!(insert(&cartridge, "late").wait(), Err(CartridgeError::Closed));
     drop(release);
     holder.wait().unwrap();
-    closing.join().unwrap().unwrap();
+    closing.unwrap().join().unwrap().unwrap();
     waiting.into_iter().for_each(|pending| pending.wait().unwrap());
     assert_eq!(insert(&cartridge, "late").wait(), Err(CartridgeError::Closed));
     assert_eq!(cartridge.read(&note(), &mut |_| Ok(())), Err(CartridgeError::Closed));

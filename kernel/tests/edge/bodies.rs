@@ -146,3 +146,17 @@ fn a_body_that_ends_early_is_an_error_and_not_an_end() {
     }
     node.assert_well();
 }
+
+#[test]
+fn a_route_learns_what_was_announced_before_it_reads() {
+    let node = Node::start();
+    let announce = |path: &str, length: &str| {
+        let mut client = node.connect();
+        client.send(format!("POST {path} HTTP/1.1\r\nhost: a\r\n{length}\r\n\r\n"));
+        client.reply().unwrap()
+    };
+    assert_eq!(announce("/limit-only/5", "content-length: 6").status, 413);
+    assert_eq!(announce("/limit-only/6", "content-length: 6").text(), "Some(6)");
+    assert_eq!(announce("/limit-only/6", "transfer-encoding: chunked").text(), "None");
+    assert_eq!(announce("/limit-only/0", "content-length: 0").text(), "Some(0)");
+}

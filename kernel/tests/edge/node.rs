@@ -84,6 +84,10 @@ impl Probe {
                 body_limit.set(number)?;
                 Response::new(200).body(request.body().collect(1 << 30).await?)
             }
+            "limit-only" => {
+                body_limit.set(number)?;
+                Response::text(format!("{:?}", body_limit.announced()))
+            }
             "count" => {
                 body_limit.set(u64::MAX)?;
                 let mut total = 0;

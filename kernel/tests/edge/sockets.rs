@@ -223,7 +223,7 @@ fn a_plugin_that_fails_is_1011() {
 
 #[test]
 fn a_peer_that_answers_no_ping_is_dead() {
-    let node = Node::with(|limits| limits.socket_ping_ms = 200);
+    let node = Node::with(|limits| limits.socket_ping_ms = 400);
     let mut silent = open(&node, "/ws-idle");
     let mut alive = open(&node, "/ws-idle");
     eventually("both run", || node.seen.running.load(SeqCst) == 2);
@@ -232,7 +232,7 @@ fn a_peer_that_answers_no_ping_is_dead() {
         alive.send(whole(PONG, ""));
     }
     eventually("the silent one is dropped", || node.seen.running.load(SeqCst) == 1);
-    assert!(silent.closed_after(Duration::from_secs(1)).is_some());
+    assert!(silent.closed_after(Duration::from_secs(5)).is_some());
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(crate) struct Deploys {
     pub(crate) apps: Service<AppsApi>,
     pub(crate) indexes: Arc<Indexes>,
     pub(crate) removals: Arc<Removals>,
-    /// How many deployments an app keeps, the active one not counted when it is older.
+    /// How many deployments an app keeps, the active one included.
     pub(crate) keep: u64,
     pub(crate) limits: ArchiveLimits,
     /// One archive is unpacked at a time: that is what bounds the memory and the time of a processor

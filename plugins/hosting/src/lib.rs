@@ -75,7 +75,10 @@ impl Plugin for Hosting {
             .migrations(migrations!("../../../migrations/hosting": "0001_create_deployments"))
             .route(Route::app_any(EVERY_PATH).public())
             .route(Route::node(Method::Get, EVERY_PATH).public())
-            .route(Route::admin(Method::Post, DEPLOY).body_max(UPLOAD_BYTES_CEILING))
+            .route(Route::admin(Method::Post, DEPLOY)
+                    .scope(Scope::Deploy)
+                    .for_app_keys()
+                    .body_max(UPLOAD_BYTES_CEILING))
             .operation(ListDeployments::operation())
             .operation(GetDeployment::operation())
             .operation(ListFiles::operation())
@@ -86,6 +89,18 @@ impl Plugin for Hosting {
             .setting(
                 Setting::bytes("upload_bytes_max", 512 * MIB, UPLOAD_BYTES_CEILING)
                     .doc("The largest archive that a deploy takes, in bytes."),
+            )
+            .setting(
+                Setting::integer("archive_entries_max", 100_000, 1, 1_000_000)
+                    .doc("The most files and directories of one archive."),
+            )
+            .setting(
+                Setting::bytes("archive_file_bytes_max", 64 * MIB, 4095 * MIB)
+                    .doc("The largest file of an archive once it is unpacked, in bytes."),
+            )
+            .setting(
+                Setting::bytes("archive_total_bytes_max", 1024 * MIB, 64 * 1024 * MIB)
+                    .doc("The most that all files of an archive may take once they are unpacked, in bytes."),
             )
             .setting(
                 Setting::integer("uploads_at_once", 32, 1, 1024)
@@ -122,7 +137,12 @@ impl Plugin for Hosting {
             indexes: Arc::clone(&indexes),
             removals: Arc::clone(&removals),
             keep: host.setting("keep_deployments")?,
-            limits: ArchiveLimits::default(),
+            limits: ArchiveLimits {
+                entries_max: host.setting("archive_entries_max")?,
+                file_bytes_max: host.setting("archive_file_bytes_max")?,
+                total_bytes_max: host.setting("archive_total_bytes_max")?,
+                ..ArchiveLimits::default()
+            },
             turn: futures_util::lock::Mutex::new(()),
         });
         let serve = Serve {

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use fazt_sdk::cartridge::Cartridge;
+use fazt_sdk::cartridge::{Cartridge, Reader};
 use fazt_sdk::host::Host;
 use fazt_sdk::http::PreparedHead;
 use fazt_sdk::prelude::Bytes;
@@ -135,13 +135,11 @@ impl ReadyFiles {
         let etag = format!("\"{}\"", hex(&entry.hash));
         let policy = [("cache-control", cache_control)];
         let tag = [("etag", etag.as_str())];
-        let content = [("content-type", entry.content_type)];
+        let kind = [("content-type", entry.content_type)];
         let whole = [("accept-ranges", "bytes")];
         let fields: Vec<_> = match role {
-            Role::File => {
-                content.iter().chain(&tag).chain(&policy).chain(&whole).copied().collect()
-            }
-            Role::NotFoundPage => content.iter().chain(&policy).copied().collect(),
+            Role::File => kind.iter().chain(&tag).chain(&policy).chain(&whole).copied().collect(),
+            Role::NotFoundPage => kind.iter().chain(&policy).copied().collect(),
         };
         let head = self.host.prepare(fields.into_iter().chain(SECURITY_HEADERS))?;
         let not_modified = self.host.prepare(tag.into_iter().chain(policy))?;
@@ -152,22 +150,22 @@ impl ReadyFiles {
         if entry.size > BODY_BYTES_MAX {
             return Ok(None);
         }
-        match read_content(&self.cartridge, &entry.hash, entry.size) {
+        match self.cartridge.read(|reader| content(reader, &entry.hash, entry.size)) {
             Err(error) if error.kind() == ErrorKind::Timeout => Ok(None),
             other => other.map(Some),
         }
     }
 }
 
-/// The content with this hash, which has `size` bytes. Reads for at most 5 ms.
+/// The content with this hash, which has `size` bytes.
 ///
 /// # Errors
-/// `Timeout` past that; what the cartridge says.
-pub(crate) fn read_content(cartridge: &Cartridge, hash: &[u8; 32], size: u64) -> Result<Bytes> {
+/// What the cartridge says; `Internal` when the content has another size.
+pub(crate) fn content(reader: &Reader<'_>, hash: &[u8; 32], size: u64) -> Result<Bytes> {
     if size == 0 {
         return Ok(Bytes::new());
     }
-    let content = cartridge.read(|reader| reader.blob(hash, 0, size, Bytes::copy_from_slice))?;
+    let content = reader.blob(hash, 0, size, Bytes::copy_from_slice)?;
     if content.len() as u64 != size {
         let (is, hash) = (content.len(), hex(hash));
         return Err(Error::internal(format!("the blob {hash} has {is} bytes, its file {size}")));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use fazt_sdk::cartridge::Cartridge;
-use fazt_sdk::prelude::Call;
+use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::services::sites::{CONTENT_BYTES_MAX, Deployment, FileVisibility, SiteFile, Sites};
 use fazt_sdk::{AppId, Result};
 
 use crate::index::Indexes;
-use crate::ready::read_content;
+use crate::ready::content;
 use crate::store;
 use crate::visibility::Visibility;
 
@@ -19,9 +19,15 @@ pub(crate) struct Provide {
     pub(crate) indexes: Arc<Indexes>,
 }
 
+impl Provide {
+    async fn content(&self, hash: [u8; 32], size: u64) -> Result<Bytes> {
+        store::read(&self.cartridge, move |reader| content(reader, &hash, size)).await
+    }
+}
+
 impl Sites for Provide {
     async fn active(&self, _: &Call, app: AppId) -> Result<Option<Deployment>> {
-        let active = self.cartridge.read(|reader| store::active(reader, app))?;
+        let active = store::read(&self.cartridge, move |reader| store::active(reader, app)).await?;
         Ok(active.map(|active| active.public()))
     }
 
@@ -29,7 +35,7 @@ impl Sites for Provide {
         let Some(index) = self.indexes.load(app).await? else { return Ok(None) };
         let Some(entry) = index.get(path) else { return Ok(None) };
         let content = if entry.size <= CONTENT_BYTES_MAX {
-            Some(read_content(&self.cartridge, &entry.hash, entry.size)?)
+            Some(self.content(entry.hash, entry.size).await?)
         } else {
             None
         };

@@ -2,10 +2,23 @@
 
 use std::ops::ControlFlow;
 
-use fazt_sdk::cartridge::{Query, Row, ToValue as _, Transaction, Value, Visit};
-use fazt_sdk::{AppId, Error, Result, params};
+use fazt_sdk::cartridge::{Cartridge, Query, Reader, Row, ToValue as _, Transaction, Value, Visit};
+use fazt_sdk::{AppId, Error, ErrorKind, Result, params};
 
 use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
+
+/// Reads on the calling thread; on a scanning thread when that takes too long there, as it may on a
+/// busy machine however little is read.
+pub(crate) async fn read<T, F>(cartridge: &Cartridge, read: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn(&Reader<'_>) -> Result<T> + Send + 'static,
+{
+    match cartridge.read(&read) {
+        Err(error) if error.kind() == ErrorKind::Timeout => cartridge.scan(read).await,
+        other => other,
+    }
+}
 
 const DEPLOYMENT: &str = "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal \
      FROM hosting_deployment";
@@ -228,11 +241,11 @@ pub(crate) fn activate(transaction: &Transaction<'_>, app: AppId, id: &Deploymen
     Ok(())
 }
 
-/// Removes the deployments of `app` but the newest `keep` and the active one; returns how many.
+/// Removes the deployments of `app` but the newest `keep`; returns how many. The active one must be
+/// among those: it is when a deploy was just activated.
 pub(crate) fn prune(transaction: &Transaction<'_>, app: AppId, keep: u64) -> Result<usize> {
     let app = app.to_string();
     let sql = "SELECT id FROM hosting_deployment WHERE app = ?1 \
-               AND id NOT IN (SELECT deployment FROM hosting_active WHERE app = ?1) \
                AND version <= (SELECT version FROM hosting_deployment WHERE app = ?1 \
                                ORDER BY version DESC LIMIT 1 OFFSET ?2)";
     let old = transaction.all(sql, params![app, keep], |row| row.get::<String>(0))?;

@@ -6,6 +6,7 @@ use fazt_template::Template;
 use fazt_testkit::{BuiltIn, Caller, TestKernel};
 
 /// A node with the plugin compiled in.
+#[expect(clippy::unwrap_used, reason = "without a node there is no test")]
 async fn kernel() -> TestKernel {
     TestKernel::with(vec![BuiltIn { name: "template", root: root_of::<Template> }]).await.unwrap()
 }

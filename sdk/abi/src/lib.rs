@@ -12,7 +12,7 @@
 //! entry answers [`error::RawError::missing`].
 //!
 //! # Panics
-//! Every shim that the [`interface!`] macro generates catches panics on the side that panicked:
+//! Every shim that the `interface!` macro generates catches panics on the side that panicked:
 //! in the method, before its future exists, while the future is polled, and when an object or a
 //! future is dropped. The caller sees an error that names the panic.
 //!

@@ -18,7 +18,7 @@ use crate::root::{ABI_MARK_SYMBOL, AbiMark, PluginRootRef};
 /// One sentence that says why it is refused.
 pub fn open(path: &Path) -> Result<PluginRootRef, String> {
     let library = RawLibrary::load_at(path).map_err(|error| {
-        format!("the system cannot load it: {}", first_line(&error.to_string()))
+        format!("the system cannot load it: {}", linker_reason(&error.to_string()))
     })?;
     // From here on the library stays mapped, also when it is refused.
     let library: &'static RawLibrary = Box::leak(Box::new(library));
@@ -70,6 +70,16 @@ pub fn check(mark: &AbiMark) -> Result<(), String> {
     Ok(())
 }
 
+/// What the dynamic linker said, without the name of the memory file that it was given.
+fn linker_reason(text: &str) -> String {
+    let last =
+        text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
+    match last.split_once(": ") {
+        Some((file, reason)) if file.starts_with('/') => reason.to_owned(),
+        _ => last.to_owned(),
+    }
+}
+
 fn first_line(text: &str) -> String {
     text.lines()
         .map(str::trim)
@@ -81,6 +91,13 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_names_no_memory_file() {
+        let text = "\nCould not open library at:\n\t/proc/self/fd/9\nBecause:\n\t/proc/self/fd/9: file too short\n";
+        assert_eq!(linker_reason(text), "file too short");
+        assert_eq!(linker_reason(""), "no reason given");
+    }
 
     #[test]
     fn only_the_same_abi_and_an_unwinding_build_pass() {

@@ -5,8 +5,14 @@
 
 pub mod app_data;
 pub mod apps;
+pub mod egress;
+pub mod jobs;
 pub mod sites;
+pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
 pub use apps::{Apps, AppsApi};
+pub use egress::{Egress, EgressApi};
+pub use jobs::{Jobs, JobsApi};
 pub use sites::{Sites, SitesApi};
+pub use workers::{Workers, WorkersApi};

@@ -54,6 +54,7 @@ async fn deploy(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
     let content_type = upload.content_type().to_owned();
     let request = Request::new(Method::Post, "/api/deploy").body(&content_type, upload.into_body());
     let asked = transport::ask(transport.as_mut(), request).await;
+    let is_serving = transport.is_serving();
     let closed = transport.close().await;
     let Envelope { data, .. } = asked?;
     closed?;
@@ -63,10 +64,22 @@ async fn deploy(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
     }
     run.output.line(&sentence(&data, began.elapsed().as_millis()))?;
     let undo = ["app".to_owned(), "rollback".to_owned()];
-    if run.catalogue.entry(&undo).is_some() {
-        run.output.note(&format!("undo: fazt app rollback {name}"));
+    if run.catalogue.entry(&undo).is_some() && is_undoable(&data) {
+        // With `--to` of its own, rollback takes the general one in front.
+        run.output.note(&format!("undo: fazt{} app rollback {name}", run.same_place()));
+    }
+    if !is_serving {
+        run.output.note(&format!(
+            "no node serves this cartridge now: fazt server start{}",
+            run.same_place()
+        ));
     }
     Ok(())
+}
+
+/// A first deploy has nothing before it to go back to.
+fn is_undoable(data: &Value) -> bool {
+    data.get("version").and_then(Value::as_u64).is_none_or(|version| version > 1)
 }
 
 /// The archive to send, packed here or given as it is.

@@ -6,7 +6,9 @@ mod app_deploy;
 mod cartridge_backup;
 mod cartridge_restore;
 mod first_run;
-mod plugin_file;
+mod library;
+mod plugin_add;
+mod plugin_check;
 mod secret_input;
 mod server_init;
 mod server_start;
@@ -40,8 +42,8 @@ pub(crate) const ALL: &[ClientCommand] = &[
     app_deploy::COMMAND,
     cartridge_backup::COMMAND,
     cartridge_restore::COMMAND,
-    plugin_file::ADD,
-    plugin_file::CHECK,
+    plugin_add::COMMAND,
+    plugin_check::COMMAND,
     server_init::COMMAND,
     server_start::COMMAND,
     version::COMMAND,

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use fazt_kernel::{BootOptions, Mode};
-use fazt_sdk::command::{Argument, Command};
+use fazt_sdk::command::{Argument, Column, Command};
 use serde_json::json;
 
 use super::serving::Serving;
 use super::{ClientCommand, Running};
 use crate::arguments::Arguments;
 use crate::failure::Failure;
-use crate::output::Format;
 use crate::plugins;
 use crate::run::Run;
 
@@ -50,23 +49,26 @@ async fn start(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failur
         0,
     )
     .await?;
-    let (kernel, port) = (&serving.kernel, serving.port());
-    if run.output.format == Format::Json {
-        let data = json!({
-            "cartridge": cartridge,
-            "url": kernel.url(""),
-            "dashboard_url": kernel.url("admin"),
-            "port": port,
-            "plugins": kernel.started(),
-        });
-        run.output.result(&data, &[], None)?;
-    } else {
-        run.output.line(&format!("playing {}", cartridge.display()))?;
-        run.output.line(&format!("plugins {}", kernel.started().join(", ")))?;
-        run.output.line(&format!("dashboard {}", kernel.url("admin")))?;
-        run.output.line(&format!("listening on port {port}: {}", kernel.url("")))?;
-    }
+    let kernel = &serving.kernel;
+    let data = json!({
+        "cartridge": cartridge,
+        "url": kernel.url(""),
+        "dashboard_url": kernel.url("admin"),
+        "plugins": kernel.started(),
+        "port": serving.port(),
+    });
+    run.output.result(&data, &columns(), None)?;
     serving.until_stopped(run).await
+}
+
+fn columns() -> Vec<Column> {
+    Command::new("server start")
+        .column("cartridge", "cartridge")
+        .column("node", "url")
+        .column("dashboard", "dashboard_url")
+        .column("plugins", "plugins")
+        .column("port", "port")
+        .columns
 }
 
 /// `NAME=VALUE` pairs.

@@ -41,7 +41,7 @@ impl Serving {
             kernel.stop().await?;
             // A port that is taken is the only thing that the next port makes better.
             port = taken.and_then(|port| u16::try_from(port).ok()?.checked_add(1));
-            if refusal.code() != "ADDRESS_IN_USE" || port.is_none() || tries_left == 0 {
+            if refusal.code() != "PORT_IN_USE" || port.is_none() || tries_left == 0 {
                 return Err(refusal.into());
             }
         }

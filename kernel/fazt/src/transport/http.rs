@@ -1,4 +1,6 @@
-//! The way to a node by its admin address, with a key.
+//! The way to a node by its address, with a key.
+//!
+//! The address is the node's or that of its admin surface, which is the same name below `admin.`.
 //!
 //! A key never travels over plain HTTP except to this machine, so `http://` addresses must be
 //! `localhost`, a name under it, or a loopback address; such names are mapped here and no resolver
@@ -13,12 +15,12 @@ use super::exchange::exchange;
 use super::{Reply, Request, Sending, Transport};
 use crate::failure::Failure;
 
-/// A node by its admin address.
+/// A node by its address.
 #[derive(Debug)]
 pub(super) struct HttpTransport {
     /// The address as given, for messages.
     place: String,
-    /// Host and port, for the request.
+    /// Host and port of the admin surface.
     authority: String,
     /// Where to connect, in order.
     addresses: Vec<SocketAddr>,
@@ -33,11 +35,11 @@ impl HttpTransport {
             .map_err(|error| Failure::usage(format!("--to {url} is no address: {error}")))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(Failure::usage(format!("--to {url} is no address"))
-                .hint("write it with its scheme: https://admin.example.com"));
+                .hint("write it with its scheme: https://example.com"));
         };
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(Failure::usage(format!(
-                "--to {url} has a path; an admin address has none"
+                "--to {url} has a path; the address of a node has none"
             )));
         }
         if authority.as_str().contains('@') {
@@ -61,7 +63,7 @@ impl HttpTransport {
             }
             other => {
                 return Err(Failure::usage(format!(
-                    "--to {url} starts with {other}://; an admin address is https://"
+                    "--to {url} starts with {other}://; the address of a node is https://"
                 )));
             }
         };
@@ -74,7 +76,7 @@ impl HttpTransport {
         }
         Ok(Self {
             place: url.trim_end_matches('/').to_owned(),
-            authority: authority.as_str().to_owned(),
+            authority: admin_authority(authority),
             addresses,
             token: token.to_owned(),
         })
@@ -112,6 +114,20 @@ impl Transport for HttpTransport {
     fn close(self: Box<Self>) -> Sending<'static, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
+}
+
+/// Host and port of the admin surface of the node with this address: `admin.` and its domain.
+fn admin_authority(authority: &http::uri::Authority) -> String {
+    let host = authority.host().to_ascii_lowercase();
+    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+    let admin = if is_address {
+        "admin.localhost".to_owned()
+    } else if host.starts_with("admin.") {
+        host
+    } else {
+        format!("admin.{host}")
+    };
+    authority.port_u16().map_or_else(|| admin.clone(), |port| format!("{admin}:{port}"))
 }
 
 /// The addresses of a host that is this machine by its name alone; nothing for all others.
@@ -157,6 +173,19 @@ mod tests {
         ] {
             let failure = HttpTransport::new(url, Some("k")).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_address_leads_to_its_admin_surface() {
+        for (url, authority) in [
+            ("http://localhost:8080", "admin.localhost:8080"),
+            ("http://admin.localhost:8080/", "admin.localhost:8080"),
+            ("http://Node.LOCALHOST", "admin.node.localhost"),
+            ("http://127.0.0.1:1", "admin.localhost:1"),
+            ("http://[::1]:1", "admin.localhost:1"),
+        ] {
+            assert_eq!(HttpTransport::new(url, Some("k")).unwrap().authority, authority);
         }
     }
 

@@ -35,6 +35,10 @@ impl Transport for InProcess {
         &self.place
     }
 
+    fn is_serving(&self) -> bool {
+        false
+    }
+
     fn send(&mut self, request: Request) -> Sending<'_, Reply> {
         Box::pin(async move {
             let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));

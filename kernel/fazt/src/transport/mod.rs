@@ -74,6 +74,11 @@ pub(crate) trait Transport: Send {
     /// The node, as it is called in messages.
     fn place(&self) -> &str;
 
+    /// Whether visitors are served while this command runs, and after it.
+    fn is_serving(&self) -> bool {
+        true
+    }
+
     /// Sends one request. Answers of every status are replies; failures mean that none came.
     fn send(&mut self, request: Request) -> Sending<'_, Reply>;
 
@@ -136,7 +141,7 @@ pub(crate) async fn ask(
             "{} answered {status} and not as a node does",
             transport.place()
         ))
-        .hint("the admin address of a node is admin.DOMAIN")),
+        .hint("is that the address of a node?")),
     }
 }
 

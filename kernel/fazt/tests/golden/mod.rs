@@ -69,6 +69,9 @@ fn mask_numbers(text: &str) -> String {
 }
 
 fn mask_line(line: &str) -> String {
+    if line.starts_with("port ") {
+        return "port PORT".to_owned();
+    }
     let mut masked = String::new();
     let mut rest = line;
     while let Some(letter) = rest.chars().next() {
@@ -89,6 +92,23 @@ fn ephemeral(rest: &str, before: Option<char>) -> Option<(&'static str, usize)> 
     let after = &rest[digits..];
     if digits > 0 && after.starts_with(" ms") {
         return Some(("N", digits));
+    }
+    if digits > 0 && before != Some('.') {
+        let fraction = after
+            .strip_prefix('.')
+            .map_or(0, |rest| 1 + rest.bytes().take_while(u8::is_ascii_digit).count());
+        if after[fraction..].starts_with(" KiB") {
+            return Some(("N", digits + fraction));
+        }
+    }
+    if digits >= 13 {
+        return Some(("MILLISECONDS", digits));
+    }
+    if let Some(pid) = rest.strip_prefix("process ") {
+        let length = pid.bytes().take_while(u8::is_ascii_digit).count();
+        if length > 0 {
+            return Some(("process PID", "process ".len() + length));
+        }
     }
     if digits == 4 && rest.get(10..).is_some_and(|tail| tail.get(9..13) == Some(" UTC")) {
         return Some(("DATE", 23));

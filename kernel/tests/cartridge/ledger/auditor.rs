@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 /// Everything that was ever acknowledged: the digest of each entry's payload by its id.
 #[derive(Default)]
 pub(super) struct Ledger {
-    acked: HashMap<String, String>,
+    acked: HashMap<String, Vec<u8>>,
 }
 
 impl Ledger {
@@ -21,7 +21,7 @@ impl Ledger {
             else {
                 panic!("not an acknowledgement: {line}");
             };
-            self.acked.insert(id.to_owned(), digest.to_owned());
+            self.acked.insert(id.to_owned(), unhex(digest));
         }
     }
 
@@ -39,7 +39,7 @@ impl Ledger {
         let mut rows = entries.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let payload: Vec<u8> = row.get(1).unwrap();
-            found.insert(row.get::<_, String>(0).unwrap(), hex(&payload));
+            found.insert(row.get::<_, String>(0).unwrap(), Sha256::digest(&payload).to_vec());
         }
         for (id, digest) in &self.acked {
             match found.get(id) {
@@ -87,7 +87,11 @@ fn contents(database: &Connection) -> Vec<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
 }
 
 /// Statements that count what a write left half done.

@@ -74,7 +74,7 @@ fn write(
         return;
     }
     let amount = i64::try_from(1 + random.below(1_000)).unwrap();
-    let large = random.below(8) == 0;
+    let large = random.below(64) == 0;
     let pending = match kind {
         "transfer" => send(cartridge, owner, app, move |tx| {
             legs(tx, &id, amount)?;

@@ -8,7 +8,10 @@ pub(crate) mod generator;
 
 use std::{path::Path, time::Duration};
 
-use crate::{child, support::Place};
+use crate::{
+    child,
+    support::{Place, say},
+};
 
 /// What a series of kills showed.
 struct Series {
@@ -29,14 +32,15 @@ fn run(mode: &str, kills: usize, acks: usize) -> Series {
         let mut victim = child::command(&role, &place.path).spawn().unwrap();
         let mut lines = child::lines(&mut victim);
         assert_eq!(child::next_line(&mut lines).as_deref(), Some("begin"), "it did not start");
-        let reader = std::thread::spawn(move || {
+        let reader = std::thread::Builder::new().spawn(move || {
             let mut acked = Vec::new();
             while let Some(line) = child::next_line(&mut lines) {
                 acked.push(line);
             }
             acked
         });
-        std::thread::sleep(Duration::from_millis(100 + random.below(900)));
+        let reader = reader.unwrap();
+        std::thread::sleep(Duration::from_millis(30 + random.below(500)));
         victim.kill().unwrap();
         victim.wait().unwrap();
         let acked = reader.join().unwrap();
@@ -45,7 +49,7 @@ fn run(mode: &str, kills: usize, acks: usize) -> Series {
         ledger.record(&acked);
         series.problems = audit_copy(&ledger, &place.path);
     }
-    println!("{mode}: {} kills, {} acknowledged writes", series.kills, series.acks);
+    say(&format!("{mode}: {} kills, {} acknowledged writes", series.kills, series.acks));
     series
 }
 

@@ -218,9 +218,16 @@ impl RefusalKind {
             Self::DataCorrupt => ("DATA_CORRUPT", AGAIN),
             Self::CrcMismatch => ("CRC_MISMATCH", AGAIN),
             Self::SizeMismatch => ("SIZE_MISMATCH", AGAIN),
-            Self::TooManyEntries => ("TOO_MANY_ENTRIES", "deploy fewer files"),
-            Self::FileTooLarge => ("FILE_TOO_LARGE", "shrink the file or keep it in storage"),
-            Self::TotalTooLarge => ("TOTAL_TOO_LARGE", "deploy fewer or smaller files"),
+            Self::TooManyEntries => {
+                ("TOO_MANY_ENTRIES", "deploy fewer files, or raise hosting.archive_entries_max")
+            }
+            Self::FileTooLarge => {
+                ("FILE_TOO_LARGE", "shrink the file, or raise hosting.archive_file_bytes_max")
+            }
+            Self::TotalTooLarge => (
+                "TOTAL_TOO_LARGE",
+                "deploy fewer or smaller files, or raise hosting.archive_total_bytes_max",
+            ),
             Self::RatioTooHigh => {
                 ("RATIO_TOO_HIGH", "leave out files that are almost entirely padding")
             }

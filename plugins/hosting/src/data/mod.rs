@@ -13,7 +13,7 @@ use fazt_sdk::cartridge::{Cartridge, Reader, Transaction, Upload};
 use fazt_sdk::host::{Clock, Host};
 use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::services::app_data::{AppData, Page, Usage};
-use fazt_sdk::{AppId, Error, Result, wire};
+use fazt_sdk::{AppId, Error, ErrorKind, Result, wire};
 use sha2::{Digest as _, Sha256};
 
 use self::export::page;
@@ -85,6 +85,10 @@ impl Data {
         }
         // Taken out while the part is pushed: no lock is held across an await.
         let waiting = self.incoming().remove(&app).filter(|incoming| incoming.hash == *hash);
+        // A page that comes again after its content was complete.
+        if waiting.is_none() && offset > 0 && self.has(*hash).await? {
+            return Ok(());
+        }
         let mut incoming = match waiting {
             // A page that comes again.
             Some(incoming) if end <= incoming.offset => {
@@ -98,7 +102,6 @@ impl Data {
             _ if offset == 0 => {
                 Incoming { hash: *hash, size, offset: 0, upload: self.cartridge.upload(Some(app))? }
             }
-            None if self.has(hash) => return Ok(()),
             _ => return Err(damaged("parts of a content are missing; start the import again")),
         };
         incoming.upload.push(content).await?;
@@ -110,8 +113,12 @@ impl Data {
         same(incoming.upload.finish().await?, *hash)
     }
 
-    fn has(&self, hash: &[u8; 32]) -> bool {
-        matches!(self.cartridge.read(|reader| reader.blob(hash, 0, 1, <[u8]>::len)), Ok(1))
+    async fn has(&self, hash: [u8; 32]) -> Result<bool> {
+        let first = move |reader: &Reader<'_>| match reader.blob(&hash, 0, 1, <[u8]>::len) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            other => Ok(other? > 0),
+        };
+        store::read(&self.cartridge, first).await
     }
 
     async fn store_small(&self, app: AppId, small: Vec<(Bytes, [u8; 32])>) -> Result<()> {

@@ -30,6 +30,7 @@ impl GetDeployment {
     pub(crate) fn operation() -> Operation {
         Operation::get::<Self>("/api/deployments/{id}")
             .summary("One deployment")
+            .for_app_keys()
             .example(serde_json::json!({ "id": "dep_4kQ2mZ81xYbT" }))
     }
 }
@@ -41,13 +42,13 @@ impl Operate for GetDeployment {
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
         let unknown = || Error::not_found(format!("there is no deployment `{}`", input.id));
         let id = DeploymentId::parse(&input.id).ok_or_else(unknown)?;
-        let found = self.cartridge.read(|reader| {
+        let found = store::read(&self.cartridge, move |reader| {
             let Some(deployment) = store::find(reader, &id)? else { return Ok(None) };
             let active = store::active(reader, deployment.app)?;
             let is_active = active.is_some_and(|active| active.id == id);
             Ok(Some((deployment, is_active)))
-        })?;
-        let (deployment, is_active) = found.ok_or_else(unknown)?;
+        });
+        let (deployment, is_active) = found.await?.ok_or_else(unknown)?;
         // A key of another app learns nothing, not even that the deployment exists.
         call.check_app(deployment.app).map_err(|_| unknown())?;
         Ok(DeploymentView::new(deployment, is_active))

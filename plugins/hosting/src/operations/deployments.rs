@@ -58,7 +58,7 @@ impl Operate for ListDeployments {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
         let app = find_app(&self.apps, call, &input.app).await?.id;
-        self.cartridge.read(|reader| {
+        let views = store::read(&self.cartridge, move |reader| {
             let active = store::active(reader, app)?.map(|active| active.id);
             let all = store::list(reader, app)?;
             let view = |deployment: crate::model::StoredDeployment| {
@@ -66,6 +66,7 @@ impl Operate for ListDeployments {
                 DeploymentView::new(deployment, is_active)
             };
             Ok(all.into_iter().map(view).collect())
-        })
+        });
+        views.await
     }
 }

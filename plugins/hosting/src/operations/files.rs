@@ -106,18 +106,13 @@ impl Operate for ListFiles {
         if !(1..=LIMIT_MAX).contains(&input.limit) {
             return Err(Error::invalid(format!("`limit` is from 1 to {LIMIT_MAX}")));
         }
-        let limit = input.limit as usize;
-        let mut files = self.cartridge.read(|reader| match store::active(reader, app)? {
+        let Input { prefix, cursor, limit, .. } = input;
+        let files = store::read(&self.cartridge, move |reader| match store::active(reader, app)? {
             // One more than asked for shows whether there are more.
-            Some(active) => store::files_after(
-                reader,
-                &active.id,
-                &input.prefix,
-                &input.cursor,
-                input.limit + 1,
-            ),
+            Some(active) => store::files_after(reader, &active.id, &prefix, &cursor, limit + 1),
             None => Ok(Vec::new()),
-        })?;
+        });
+        let (mut files, limit) = (files.await?, limit as usize);
         let has_more = files.len() > limit;
         files.truncate(limit);
         let next = files.last().filter(|_| has_more).map(|last| last.path.to_string());

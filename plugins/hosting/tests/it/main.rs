@@ -7,6 +7,7 @@ mod good;
 mod hostile;
 mod moves;
 mod mutations;
+mod probe;
 mod serving;
 mod uploads;
 mod world;

