@@ -26,7 +26,7 @@ pub fn program() -> &'static Path {
     })
 }
 
-/// The program with these words, and nothing of this environment but `PATH`.
+/// The program with these words, and nothing of this environment.
 #[must_use]
 pub fn command<W: AsRef<std::ffi::OsStr>>(words: impl IntoIterator<Item = W>) -> Command {
     let mut command = Command::new(program());

@@ -72,6 +72,16 @@ fn content_of_every_size_comes_back_as_it_was_put() {
 }
 
 #[test]
+fn content_that_is_being_served_is_not_cut_by_the_limit_of_queries() {
+    let place = Place::new();
+    let options = Options { read_limit: Duration::ZERO, ..Options::default() };
+    let cartridge = place.open_with(options);
+    let content = bytes(3 << 20);
+    let hash = upload(&cartridge, &content, KIB_256);
+    assert!(in_parts(&cartridge, hash, 100_000) == content);
+}
+
+#[test]
 fn content_that_arrives_in_portions_is_the_same_content() {
     let place = Place::new();
     let cartridge = place.open();

@@ -113,9 +113,11 @@ impl Writer<'_> {
         let Some(name) = usize::try_from(self.number).ok().and_then(|n| SETTINGS.get(n)) else {
             return self.alias_for_a_while();
         };
-        let value = (100_000 + self.seed % 1_000 * 100_000 + self.n).to_string();
-        let request =
-            Request::admin("PUT", &format!("/api/settings/{name}")).json(&json!({"value": value}));
+        let value = (100_000 + self.seed % 1_000 * 3_000 + self.n).to_string();
+        // A time is written with its unit, and read back in milliseconds.
+        let written = if name.ends_with("_ms") { format!("{value} ms") } else { value.clone() };
+        let request = Request::admin("PUT", &format!("/api/settings/{name}"))
+            .json(&json!({"value": written}));
         self.write(&format!("setting/{name}"), &value, &request).map(drop)
     }
 

@@ -10,7 +10,7 @@ pub(super) struct Book {
     read_bytes: usize,
     acks: u64,
     deploys: u64,
-    refused: u64,
+    refused: BTreeMap<String, u64>,
     unanswered: u64,
 }
 
@@ -41,9 +41,10 @@ impl Book {
                     known.possible.clear();
                 }
                 // Refused in so many words: it did not happen.
-                ["no", id, _, _] => {
-                    self.running.remove(id).unwrap();
-                    self.refused += 1;
+                ["no", id, status, code] => {
+                    let (resource, _) = self.running.remove(id).unwrap();
+                    let kind = resource.split('/').next().unwrap_or_default();
+                    *self.refused.entry(format!("{kind} {status} {code}")).or_default() += 1;
                 }
                 _ => panic!("not a line of a ledger: {line}"),
             }
@@ -95,8 +96,9 @@ impl Book {
         self.deploys
     }
 
-    pub(super) fn refused(&self) -> u64 {
-        self.refused
+    /// How many writes were refused, by what and why.
+    pub(super) fn refused(&self) -> &BTreeMap<String, u64> {
+        &self.refused
     }
 
     pub(super) fn unanswered(&self) -> u64 {
