@@ -47,7 +47,16 @@ async fn disabling_waits_for_calls_that_run_and_lets_no_more_in() {
         tokio::task::yield_now().await;
     }
     assert_eq!(plugin(&node, "gadget").await["state"], "stopped");
+    // Time enough for a stop that does not wait: as many writes as it would take itself, and more.
+    for number in 0..20 {
+        let label = json!({ "value": format!("later {number}") });
+        node.operate(Method::Put, "/api/settings/server.host", json!({ "value": "" }))
+            .await
+            .unwrap();
+        node.operate(Method::Put, "/api/settings/gadget.label", label).await.unwrap();
+    }
     assert!(!disabled.is_finished());
+    assert!(STOPPED.borrow().iter().all(|label| label != "drains"));
     wait.release.add_permits(1);
     assert_eq!(running.await.unwrap().text(), "waited");
     disabled.await.unwrap().unwrap();

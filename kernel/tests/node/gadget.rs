@@ -16,7 +16,7 @@ pub(crate) const GADGET: BuiltIn =
 pub(crate) const FOLLOWER: BuiltIn =
     BuiltIn { name: "follower", root: fazt_sdk::export::root_of::<Follower> };
 
-/// Takes events as they come, and forgets to follow them.
+/// Takes durable events as they come, outside of a write.
 pub(crate) const CARELESS: BuiltIn =
     BuiltIn { name: "careless", root: fazt_sdk::export::root_of::<Careless> };
 
