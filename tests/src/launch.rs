@@ -104,8 +104,8 @@ impl Launch {
 /// The port that a starting node says it listens on; none when it ends.
 fn listening(out: &mut BufReader<ChildStdout>) -> Option<u16> {
     for line in out.lines() {
-        if let Some(rest) = line.ok()?.strip_prefix("listening on port ") {
-            return rest.split(':').next()?.parse().ok();
+        if let Some(port) = line.ok()?.strip_prefix("port ") {
+            return port.trim().parse().ok();
         }
     }
     None
