@@ -30,15 +30,15 @@ end() {
 trap end EXIT
 db=$home/data.db
 
-"$fazt" server start --db "$db" --port 0 >"$home/out" 2>"$home/err" &
+"$fazt" server start --db "$db" --port 0 --format json >"$home/out" 2>"$home/err" &
 pid=$!
 tries=0
-until grep -q "^listening on port" "$home/out"; do
+until grep -q '^}' "$home/out"; do
     tries=$((tries + 1))
     if [ "$tries" -gt 100 ]; then fail "it does not listen: $(cat "$home/err")"; fi
     sleep 0.1
 done
-port=$(sed -n 's/^listening on port \([0-9]*\):.*/\1/p' "$home/out")
+port=$(sed -n 's/^ *"port": \([0-9]*\),*$/\1/p' "$home/out")
 
 mkdir "$home/site"
 echo "<p>served by a static build" >"$home/site/index.html"

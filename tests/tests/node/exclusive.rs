@@ -20,7 +20,7 @@ fn refuses_a_second(node: &Node, home: &Home, through: &Path) {
     assert_eq!(at_rest(&home.db()), before, "{}", through.display());
     assert!(ended.took < Duration::from_secs(1), "{:?}", ended.took);
     assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
-    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+    assert!(ended.is_one_sentence(), "{}", ended.err);
     assert!(ended.err.contains(&format!("process {}", node.pid())), "{}", ended.err);
     assert_eq!(node.get("hello.localhost", "/").text(), "hello", "the first one goes on");
 }
