@@ -160,11 +160,7 @@ impl Kernel {
             .ok()
             .and_then(|port| u16::try_from(port.as_u64()?).ok())
             .filter(|port| *port != 0 && *port != 80);
-        let address = Address {
-            domain: config.text("server.domain").into(),
-            scheme: "http",
-            port,
-        };
+        let address = Address { domain: config.text("server.domain").into(), scheme: "http", port };
         let core = Arc::new_cyclic(|weak: &Weak<Core>| Core {
             mode: options.mode,
             cartridge: cartridge.clone(),

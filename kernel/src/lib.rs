@@ -23,7 +23,8 @@ mod tasks;
 mod telemetry;
 
 pub use boot::{
-    AdminRequest, AdminResponse, BootOptions, Connection, Kernel, Serving, manifests, restore, socket_path,
+    AdminRequest, AdminResponse, BootOptions, Connection, Kernel, Serving, manifests, restore,
+    socket_path,
 };
 pub use cartridge::Mode;
 pub use registry::BuiltIn;

@@ -203,7 +203,7 @@ mod tests {
         (Tasks::new("test", Handle::current(), Arc::clone(&telemetry), false), telemetry)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_task_that_panics_runs_again() {
         let (tasks, telemetry) = tasks();
         let (runs, done) = (AtomicU32::new(0), watch::Sender::new(false));
@@ -223,7 +223,7 @@ mod tests {
         tasks.stop(Duration::from_secs(1)).await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_name_is_free_again_when_its_task_ended() {
         let (tasks, _) = tasks();
         let wait = Arc::new(tokio::sync::Notify::new());

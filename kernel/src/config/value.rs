@@ -83,7 +83,10 @@ pub(crate) fn check(name: &str, kind: &SettingKind, value: &Value) -> Result<()>
     }
     let expected = match kind {
         SettingKind::Text => "text".to_owned(),
-        SettingKind::HostName => "a host name such as example.com, in lower case, without a scheme, a port or a path".to_owned(),
+        SettingKind::HostName => {
+            "a host name such as example.com, in lower case, without a scheme, a port or a path"
+                .to_owned()
+        }
         SettingKind::Switch => "on or off".to_owned(),
         SettingKind::Integer { min, max } => format!("a whole number from {min} to {max}"),
         SettingKind::Bytes { max } => format!("at most {max} bytes"),

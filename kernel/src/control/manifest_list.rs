@@ -1,4 +1,4 @@
-//! `GET /api/manifests`: what every plugin of the node declares, for command lines and agents.
+//! `GET /api/manifests`: what every plugin of the node declares, for command lines and other clients.
 
 use fazt_sdk::prelude::*;
 

@@ -160,11 +160,9 @@ impl Events {
                 loop {
                     newest.borrow_and_update();
                     let page = Page::read(&cartridge, &owner, &name, &event, seen).await?;
+                    // A handler that took events outside of a write leaves its cursor to us.
                     if page.cursor < delivered {
-                        return Err(Error::internal(format!(
-                            "the plugin {} took the events up to {delivered} and left its cursor at {}; it has to follow them with `Started::follow`",
-                            subscriber.plugin, page.cursor
-                        )));
+                        pass_over(&cartridge, &owner, &name, delivered).await?;
                     }
                     let found_any = page.looked_at > seen.max(page.cursor);
                     seen = page.looked_at;
@@ -239,7 +237,7 @@ impl Page {
     }
 }
 
-/// Moves a cursor past events that its follower has no interest in, so that they can be pruned.
+/// Moves a cursor past events that its follower is done with, so that they can be pruned.
 async fn pass_over(cartridge: &Cartridge, owner: &Owner, subscriber: &str, to: i64) -> Result<()> {
     let subscriber = subscriber.to_owned();
     let advanced =

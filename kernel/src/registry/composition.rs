@@ -67,9 +67,8 @@ impl Registry {
             .wired(|wiring| wiring.dependents(name))
             .into_iter()
             .filter(|other| {
-                self.find(other).is_ok_and(|entry| {
-                    entry.enabled || matches!(entry.state, State::Running(_))
-                })
+                self.find(other)
+                    .is_ok_and(|entry| entry.enabled || matches!(entry.state, State::Running(_)))
             })
             .collect();
         if !dependents.is_empty() && !cascade {
@@ -256,7 +255,11 @@ impl Registry {
         stopped
     }
 
-    pub(super) async fn read_library(self: &Arc<Self>, core: &Core, row: &LibraryRow) -> Result<PluginRootRef> {
+    pub(super) async fn read_library(
+        self: &Arc<Self>,
+        core: &Core,
+        row: &LibraryRow,
+    ) -> Result<PluginRootRef> {
         if row.target != library::target() {
             return Err(Error::invalid(format!(
                 "its library was built for {}, this node is {}; add the library for this machine",
@@ -280,7 +283,11 @@ impl Registry {
     }
 
     /// Whether a library may join: a good manifest, and nothing owned twice.
-    pub(super) fn check_new(&self, root: PluginRootRef, replaces: Option<&str>) -> Result<Manifest> {
+    pub(super) fn check_new(
+        &self,
+        root: PluginRootRef,
+        replaces: Option<&str>,
+    ) -> Result<Manifest> {
         let manifest = library::manifest(root)?;
         let name = manifest.name.as_str();
         if replaces.is_some_and(|replaces| replaces != name) {

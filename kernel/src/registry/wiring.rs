@@ -197,9 +197,10 @@ pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>)
             .routes
             .iter()
             .map(|route| address(route.surface, route.method, &route.pattern));
-        let operations = manifest.operations.iter().map(|operation| {
-            address(Surface::Admin, Some(operation.method), &operation.path)
-        });
+        let operations = manifest
+            .operations
+            .iter()
+            .map(|operation| address(Surface::Admin, Some(operation.method), &operation.path));
         let commands = manifest
             .commands
             .iter()
@@ -346,7 +347,8 @@ mod tests {
                 Ok(())
             }
         }
-        let with = |change: fn(Manifest) -> Manifest| check_manifest(&change(plugin("a", &[], &[])));
+        let with =
+            |change: fn(Manifest) -> Manifest| check_manifest(&change(plugin("a", &[], &[])));
         assert!(with(|manifest| manifest).is_ok());
         assert!(with(|manifest| manifest.route(Route::admin(Method::Get, "/page"))).is_err());
         assert!(with(|manifest| manifest.route(Route::app(Method::Get, "page"))).is_err());

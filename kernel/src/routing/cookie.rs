@@ -2,13 +2,16 @@
 
 use fazt_sdk::{Error, Result};
 
+const SECURE_NAME: &str = "__Host-fazt_admin";
+const PLAIN_NAME: &str = "fazt_admin_";
+
 /// The name of the owner's cookie on this connection.
 ///
 /// Under TLS the `__Host-` prefix (RFC 6265bis §4.1.3.2) keeps siblings from setting it. On plain
 /// HTTP, which is loopback only, the port is part of the name, because ports share cookies; that
 /// name is never looked at under TLS.
 pub(crate) fn name(secure: bool, port: &str) -> String {
-    if secure { "__Host-fazt_admin".to_owned() } else { format!("fazt_admin_{port}") }
+    if secure { SECURE_NAME.to_owned() } else { format!("{PLAIN_NAME}{port}") }
 }
 
 /// A `Set-Cookie` value that starts a session, or ends it when `token` is empty.
@@ -19,6 +22,27 @@ pub(crate) fn set(secure: bool, port: &str, token: &str, max_age_s: u64) -> Stri
         "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure_attribute}",
         name(secure, port)
     )
+}
+
+/// Space and tab are all that may stand around a pair (RFC 6265 §4.2.1).
+fn trim(pair: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let start = pair.iter().position(is_text).unwrap_or(pair.len());
+    let end = pair.iter().rposition(is_text).map_or(start, |last| last + 1);
+    &pair[start..end]
+}
+
+/// A `Cookie` header without the owner's cookies; nothing when it has none of them.
+pub(crate) fn without_own(header: &[u8]) -> Option<Vec<u8>> {
+    let is_own = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        name == SECURE_NAME.as_bytes() || name.starts_with(PLAIN_NAME.as_bytes())
+    };
+    let pairs = || header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    if !pairs().any(is_own) {
+        return None;
+    }
+    Some(pairs().filter(|pair| !is_own(pair)).collect::<Vec<_>>().join(&b"; "[..]))
 }
 
 /// The value of the cookie `name` in all `Cookie` headers. Byte-exact: only space and tab around a
@@ -33,7 +57,7 @@ pub(crate) fn value<'h>(
     let mut found = None;
     for header in headers {
         for pair in header.split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii_start();
+            let pair = trim(pair);
             let Some(rest) = pair.strip_prefix(name.as_bytes()) else { continue };
             let Some(value) = rest.strip_prefix(b"=") else { continue };
             if found.is_some() {
@@ -61,7 +85,19 @@ mod tests {
     fn the_cookie_is_found_by_its_exact_name() {
         assert_eq!(find(&["a=1; s=x; b=2"]).unwrap().as_deref(), Some("x"));
         assert_eq!(find(&["a=1", "s=x"]).unwrap().as_deref(), Some("x"));
+        assert_eq!(find(&["a=1;\ts=x \t; b=2"]).unwrap().as_deref(), Some("x"));
         assert_eq!(find(&["ss=1; S=2; s =3; \u{a0}s=4"]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_ours_is_taken_out_and_the_rest_stays() {
+        let rest = |header: &str| {
+            without_own(header.as_bytes()).map(|rest| String::from_utf8(rest).unwrap())
+        };
+        assert_eq!(rest("a=1; b=fazt_admin_80"), None);
+        assert_eq!(rest("a=1;fazt_admin_80=x ; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(rest("fazt_admin_=x; fazt_admin_80").as_deref(), Some(""));
+        assert_eq!(rest(" __Host-fazt_admin = x;c=3").as_deref(), Some("c=3"));
     }
 
     #[test]

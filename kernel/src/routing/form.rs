@@ -23,8 +23,9 @@ fn decode(text: &str) -> Result<String> {
             b'%' => {
                 let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
                 let byte = digit().zip(digit()).map(|(high, low)| high * 16 + low);
-                byte.and_then(|byte| u8::try_from(byte).ok())
-                    .ok_or_else(|| Error::invalid("a % is not followed by two hexadecimal digits"))?
+                byte.and_then(|byte| u8::try_from(byte).ok()).ok_or_else(|| {
+                    Error::invalid("a % is not followed by two hexadecimal digits")
+                })?
             }
             other => other,
         });

@@ -34,6 +34,14 @@ pub(crate) fn only_value<'h>(head: &'h RawRequestHead, name: &'h str) -> Option<
     std::str::from_utf8(value).ok()
 }
 
+/// Adds text to the head, for a span that is to be replaced.
+pub(crate) fn append(head: &mut RawRequestHead, text: &[u8]) -> Span {
+    let at = |len| u32::try_from(len).unwrap_or(u32::MAX);
+    let span = Span { start: at(head.text.len()), len: at(text.len()) };
+    head.text.extend_from_slice(text);
+    span
+}
+
 /// Removes headers, so that what belongs to the node never reaches a plugin.
 pub(crate) fn remove(head: &mut RawRequestHead, is_removed: impl Fn(&[u8], &[u8]) -> bool) {
     let text = &head.text;

@@ -113,7 +113,7 @@ impl Router {
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
         }
-        head::remove(&mut request.raw.head, is_credential);
+        remove_credentials(&mut request.raw.head);
         let shape = shape_of(&request.raw.head);
         match self.dispatch(surface, app, request) {
             Ok(Some(dispatch)) => match dispatch.answer().await {
@@ -215,15 +215,29 @@ fn is_reserved(path: &str) -> bool {
     RESERVED_SEGMENTS.contains(&first)
 }
 
-/// Credentials of the node: they end here, before any plugin.
-fn is_credential(name: &[u8], value: &[u8]) -> bool {
-    match name {
-        b"authorization" => {
-            value.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer fzt_"))
+/// Credentials of the node end here, before any plugin. What belongs to the app stays: a neighbor
+/// that sets a cookie of our name for all subdomains takes nobody's own cookies away.
+fn remove_credentials(request: &mut RawRequestHead) {
+    for at in 0..request.fields.len() {
+        let field = request.fields[at];
+        if head::bytes(request, field.name) == b"cookie"
+            && let Some(rest) = cookie::without_own(head::bytes(request, field.value))
+        {
+            request.fields[at].value = head::append(request, &rest);
         }
-        b"cookie" => value.windows(10).any(|window| window == b"fazt_admin"),
-        _ => false,
     }
+    head::remove(request, |name, value| match name {
+        b"authorization" => is_key(value),
+        b"cookie" => value.is_empty(),
+        _ => false,
+    });
+}
+
+/// An API key of this node, however the scheme is spelled (RFC 9110 §11.4).
+fn is_key(authorization: &[u8]) -> bool {
+    authorization.split_at_checked(6).is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case(b"bearer") && rest.trim_ascii_start().starts_with(b"fzt_")
+    })
 }
 
 /// Decides the shape of an error only when there is one.

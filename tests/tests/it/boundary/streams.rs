@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use fazt_kernel::{AdminRequest, Serving};
+use fazt_kernel::{AdminRequest, Connection, Serving};
 use fazt_sdk::http::BodySource;
 use fazt_sdk::prelude::*;
 use fazt_testkit::TestKernel;
@@ -44,7 +44,7 @@ async fn a_body_is_streamed_through_a_library_both_ways_one_part_at_a_time() {
     let parts = 4_000;
     let body = Body::source(Parts { left: parts });
     let request = request(Method::Post, "/_report/mirror", body);
-    let mut answer = kernel.kernel().request("blog.localhost", request).await;
+    let mut answer = kernel.kernel().request(Connection::Loopback, "blog.localhost", request).await;
     assert_eq!(answer.status, 200);
     assert_eq!(PRODUCED.load(Ordering::Relaxed), 0, "nothing is read before it is asked for");
     let (mut received, mut ahead) = (0, 0);
@@ -61,7 +61,7 @@ async fn a_body_is_streamed_through_a_library_both_ways_one_part_at_a_time() {
 async fn a_stream_calls_another_library_for_each_of_its_parts() {
     let kernel = node(&[Library::Counts, Library::Report]).await;
     let request = request(Method::Get, "/_report/stream/100", Body::empty());
-    let mut answer = kernel.kernel().request("blog.localhost", request).await;
+    let mut answer = kernel.kernel().request(Connection::Loopback, "blog.localhost", request).await;
     let mut numbers = Vec::new();
     while let Some(part) = answer.body.next().await {
         numbers.push(f64::from_le_bytes(part.unwrap()[..8].try_into().unwrap()));
@@ -152,7 +152,7 @@ async fn websockets_of_a_plugin_that_stops_are_told_to_come_back() {
 async fn a_stream_of_a_plugin_that_stops_is_cut_when_its_time_is_over() {
     let kernel = node(&[Library::Unruly]).await;
     let request = request(Method::Get, "/_unruly/stream/hang", Body::empty());
-    let mut answer = kernel.kernel().request("blog.localhost", request).await;
+    let mut answer = kernel.kernel().request(Connection::Loopback, "blog.localhost", request).await;
     assert_eq!(answer.body.next().await.unwrap().unwrap(), "one part");
     let both = async { tokio::join!(answer.body.next(), disable(&kernel, "unruly", false)) };
     let ended = tokio::time::timeout(Duration::from_secs(60), both).await;

@@ -1,0 +1,134 @@
+//! Which host leads where.
+
+use fazt_sdk::http::Method;
+use fazt_testkit::{Connection, TestKernel};
+use serde_json::json;
+
+use crate::gadget::GADGET;
+
+async fn node(domain: &str) -> TestKernel {
+    let settings = [("server.domain", domain)];
+    let node = TestKernel::configured(vec![GADGET], vec![], &settings).await.unwrap();
+    node.app("blog").await.unwrap();
+    node
+}
+
+async fn status(node: &TestKernel, connection: Connection, host: &str, path: &str) -> u16 {
+    node.exchange(connection, host, Method::Get, path, &[], "").await.status
+}
+
+#[tokio::test]
+async fn the_machine_itself_always_knows_the_node_as_localhost() {
+    let node = node("example.com").await;
+    let (here, plain, tls) = (Connection::Loopback, Connection::PlainHttp, Connection::Tls);
+    for host in ["admin.example.com", "admin.localhost"] {
+        assert_eq!(status(&node, here, host, "/").await, 200, "{host}");
+        assert_eq!(status(&node, here, host, "/api/apps").await, 401, "{host}");
+    }
+    assert_eq!(status(&node, tls, "admin.example.com", "/api/apps").await, 401);
+    for connection in [plain, tls] {
+        for host in ["admin.localhost", "localhost", "blog.localhost"] {
+            assert_eq!(status(&node, connection, host, "/api/apps").await, 404, "{host}");
+        }
+    }
+    let link = node.operate(Method::Post, "/api/login-link", json!(null)).await.unwrap();
+    assert!(link["url"].as_str().unwrap().starts_with("http://admin.localhost"), "{link}");
+}
+
+#[tokio::test]
+async fn no_other_name_leads_to_the_admin_surface() {
+    let node = node("example.com").await;
+    for host in [
+        "example.com",
+        "root.example.com",
+        "blog.example.com",
+        "none.example.com",
+        "xadmin.example.com",
+        "admin.blog.example.com",
+        "admin.example.com.evil.example",
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+        "evil.example",
+        "admin",
+        "",
+    ] {
+        for connection in [Connection::Loopback, Connection::PlainHttp, Connection::Tls] {
+            let path = "/api/system/info";
+            assert_eq!(status(&node, connection, host, path).await, 404, "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_host_that_leads_nowhere_gets_the_same_page() {
+    let node = node("example.com").await;
+    let page = async |host: &str, path: &str| {
+        let connection = Connection::PlainHttp;
+        let answer = node.exchange(connection, host, Method::Get, path, &[], "").await;
+        (answer.status, answer.headers.clone(), answer.text())
+    };
+    let first = page("evil.example", "/").await;
+    assert_eq!(first.0, 404);
+    for host in ["none.example.com", "<script>alert(1)</script>", "kept.example.com"] {
+        assert_eq!(page(host, "/<script>").await, first, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_goes_where_the_owner_said_and_nowhere_else() {
+    let node = node("example.com").await;
+    let add = async |name: &str, url: &str| {
+        node.operate(Method::Post, "/api/aliases", json!({ "name": name, "redirect": url })).await
+    };
+    add("old", "https://new.example/path?x=1").await.unwrap();
+    let answer = node
+        .exchange(Connection::PlainHttp, "old.example.com", Method::Get, "//evil", &[], "")
+        .await;
+    assert_eq!(answer.header("location"), Some("https://new.example/path?x=1"));
+    for bad in [
+        "javascript:alert(1)",
+        "//evil.example",
+        "https://",
+        "https:///x",
+        "https://a\r\nset-cookie: x=y",
+        "https://a b",
+        "https://\u{fc}.example",
+        "/relative",
+    ] {
+        assert!(add("bad", bad).await.is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_the_node_needs_are_kept_from_aliases_and_apps() {
+    let node = node("example.com").await;
+    for name in ["admin", "root", "localhost", "fazt", "Blog", "a.b", "a_b", "", "-a", "xn--a"] {
+        let input = json!({ "name": name, "redirect": "https://new.example" });
+        let added = node.operate(Method::Post, "/api/aliases", input).await;
+        assert_eq!(added.unwrap_err().kind().http_status(), 400, "{name}");
+        assert!(node.app(name).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn methods_that_an_address_does_not_have_are_named() {
+    let node = node("localhost").await;
+    let admin = "admin.localhost";
+    for (host, path, allow) in [
+        (admin, "/api/apps", "GET"),
+        ("blog.localhost", "/_gadget/headers", "GET"),
+        ("blog.localhost", "/_fazt/health", "GET"),
+    ] {
+        for method in [Method::Options, Method::Patch] {
+            let answer = node.exchange(Connection::Loopback, host, method, path, &[], "").await;
+            assert_eq!(answer.status, 405, "{path}");
+            assert!(answer.header("allow").unwrap().contains(allow), "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), None);
+        }
+    }
+    let head = Method::Head;
+    let answer =
+        node.exchange(Connection::Loopback, "blog.localhost", head, "/_fazt/health", &[], "");
+    assert_eq!(answer.await.status, 200);
+}

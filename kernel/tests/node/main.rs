@@ -1,0 +1,13 @@
+//! A whole node without sockets: what its owner, its keys and strangers can rely on.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+mod gadget;
+mod support;
+
+mod authorization;
+mod composition;
+mod events;
+mod hosts;
+mod settings;
+mod sign_in;
