@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::node::Node;
 use crate::program::program;
-use crate::time::Stopwatch;
+use crate::time::{Stopwatch, wait_for};
 
 /// How a node is started.
 #[derive(Debug, Clone)]
@@ -30,11 +30,25 @@ pub struct Ended {
     pub took: Duration,
 }
 
+impl Ended {
+    /// Whether it said one sentence, and at most what to do about it.
+    #[must_use]
+    pub fn is_one_sentence(&self) -> bool {
+        let lines: Vec<&str> = self.err.lines().collect();
+        match lines[..] {
+            [sentence] => sentence.starts_with("error: "),
+            [sentence, hint] => sentence.starts_with("error: ") && hint.starts_with("  hint: "),
+            _ => false,
+        }
+    }
+}
+
 impl Launch {
     /// A node on the cartridge at `db`, on any free port.
     #[must_use]
     pub fn new(db: &Path) -> Self {
-        let words = ["server", "start", "--port", "0", "--db"].map(OsString::from);
+        let words =
+            ["server", "start", "--port", "0", "--format", "json", "--db"].map(OsString::from);
         Self { db: db.to_owned(), tool: Vec::new(), words: words.into() }
     }
 
@@ -79,7 +93,7 @@ impl Launch {
     /// How it ended.
     ///
     /// # Panics
-    /// When there is no program to start.
+    /// When there is no program to start, and when it does neither.
     pub fn try_start(&self) -> Result<Node, Ended> {
         let watch = Stopwatch::start();
         let mut words = self.tool.clone();
@@ -88,33 +102,44 @@ impl Launch {
         words.push(self.db.clone().into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-        let mut errors = tempfile::tempfile().unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors.try_clone().unwrap());
+        let (out, errors) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        command.stdin(Stdio::null());
+        command.stdout(out.try_clone().unwrap()).stderr(errors.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let Some(port) = listening(&mut out) else {
-            let status = child.wait().unwrap();
-            let err = all_of(&mut errors);
-            return Err(Ended { code: status.code(), err, took: watch.elapsed() });
-        };
-        Ok(Node::new(child, out, errors, port, &self.db))
-    }
-}
-
-/// The port that a starting node says it listens on; none when it ends.
-fn listening(out: &mut BufReader<ChildStdout>) -> Option<u16> {
-    for line in out.lines() {
-        if let Some(port) = line.ok()?.strip_prefix("port ") {
-            return port.trim().parse().ok();
+        let came = wait_for(PATIENCE, || {
+            // Looked at first: what it said before it ended is all there then.
+            let ended = child.try_wait().unwrap();
+            let port = port(&all_of(&out));
+            port.map(Ok).or(ended.map(Err))
+        });
+        match came {
+            Some(Ok(port)) => Ok(Node::new(child, errors, port, &self.db)),
+            Some(Err(status)) => {
+                let err = all_of(&errors);
+                Err(Ended { code: status.code(), err, took: watch.elapsed() })
+            }
+            None => {
+                drop(child.kill());
+                drop(child.wait());
+                let said = all_of(&out) + &all_of(&errors);
+                panic!("it neither listens nor ends within {PATIENCE:?}: {said}");
+            }
         }
     }
-    None
 }
 
-/// All that was written to a file that others may still write to.
-pub(crate) fn all_of(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
+/// The port that a node says it listens on, once it has said so to the end.
+fn port(said: &str) -> Option<u16> {
+    let said: serde_json::Value = serde_json::from_str(said).ok()?;
+    said["port"].as_u64().and_then(|port| u16::try_from(port).ok())
+}
+
+/// How long a start may take, also under a tool.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All that was written to a file that others write to. Moves nobody's place in it.
+pub(crate) fn all_of(file: &File) -> String {
+    let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,9 +1,8 @@
 //! A directory with a cartridge, and a node that runs on it.
 
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -89,22 +88,14 @@ impl Home {
 #[derive(Debug)]
 pub struct Node {
     child: Child,
-    /// Kept open: a node whose reader left has nowhere to speak.
-    _out: BufReader<ChildStdout>,
     errors: File,
     db: PathBuf,
     port: u16,
 }
 
 impl Node {
-    pub(crate) fn new(
-        child: Child,
-        out: BufReader<ChildStdout>,
-        errors: File,
-        port: u16,
-        db: &Path,
-    ) -> Self {
-        Self { child, _out: out, errors, port, db: db.to_owned() }
+    pub(crate) fn new(child: Child, errors: File, port: u16, db: &Path) -> Self {
+        Self { child, errors, port, db: db.to_owned() }
     }
 
     /// The port that it listens on.
@@ -184,8 +175,8 @@ impl Node {
 
     /// What it said on standard error so far.
     #[must_use]
-    pub fn errors(&mut self) -> String {
-        all_of(&mut self.errors)
+    pub fn errors(&self) -> String {
+        all_of(&self.errors)
     }
 
     /// Sends a signal to the process that serves.
@@ -203,7 +194,7 @@ impl Node {
     pub fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        all_of(&mut self.errors)
+        all_of(&self.errors)
     }
 
     /// Ends it, if it has not ended, and says what it said.
@@ -213,7 +204,7 @@ impl Node {
     pub fn kill_if_running(mut self) -> String {
         drop(self.child.kill());
         self.child.wait().unwrap();
-        all_of(&mut self.errors)
+        all_of(&self.errors)
     }
 
     /// Asks it to end and waits for that.

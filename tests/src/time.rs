@@ -45,4 +45,4 @@ pub fn until(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Time between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(1);

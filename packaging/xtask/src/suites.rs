@@ -59,7 +59,12 @@ const LONG: &[Suite] = &[Suite {
     budget_s: 7_200,
     program: "cargo",
     words: &["test", "--package", "fazt-kernel", "--package", "fazt-tests", "--release", "ledger"],
-    environment: &[("FAZT_LEDGER_KILLS", "300"), ("FAZT_LEDGER_ACKS", "200000")],
+    environment: &[
+        ("CARTRIDGE_LEDGER_KILLS", "300"),
+        ("CARTRIDGE_LEDGER_ACKS", "200000"),
+        ("NODE_LEDGER_KILLS", "300"),
+        ("NODE_LEDGER_ACKS", "200000"),
+    ],
 }];
 
 /// Runs every suite; the first failure ends the run.

@@ -58,7 +58,7 @@ fn fill(disk: &Path) -> PathBuf {
 #[test]
 fn a_full_disk_is_507_sites_stay_up_and_space_is_all_it_takes() {
     let home = Home::new();
-    let Some(mut small) = Small::start(&home, 96) else { return };
+    let Some(small) = Small::start(&home, 96) else { return };
     let key = small.key();
     let (mut random, pid) = (Random::new(11), small.node.pid());
     let deploy = |content: Vec<u8>| {
