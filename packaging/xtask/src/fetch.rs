@@ -11,11 +11,14 @@ pub(crate) struct Tool {
 }
 
 /// Everything beyond Rust and a C compiler.
-pub(crate) const TOOLS: &[Tool] = &[Tool {
-    program: "strace",
-    package: "strace",
-    needed_for: "injecting failed syncs and full disks",
-}];
+pub(crate) const TOOLS: &[Tool] = &[
+    Tool {
+        program: "strace",
+        package: "strace",
+        needed_for: "injecting failed syncs and full disks",
+    },
+    Tool { program: "curl", package: "curl", needed_for: "fetching a page from the static build" },
+];
 
 /// Whether `program` is on the path.
 #[expect(clippy::disallowed_methods, reason = "looks for programs where the shell does")]
