@@ -37,7 +37,14 @@ const ORDINARY: &[Suite] = &[
         &["check", "--package", "fazt", "--tests", "--no-default-features"],
     ),
     cargo("build", 240, &["test", "--workspace", "--no-run"]),
-    cargo("tests", 600, &["test", "--workspace", "--no-fail-fast"]),
+    Suite {
+        name: "tests",
+        budget_s: 600,
+        program: "cargo",
+        words: &["test", "--workspace", "--no-fail-fast"],
+        // Tests that panic on purpose would bury what failed under their traces.
+        environment: &[("RUST_BACKTRACE", "0")],
+    },
     Suite {
         name: "documentation",
         budget_s: 120,
