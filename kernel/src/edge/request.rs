@@ -97,6 +97,8 @@ pub(super) fn canonical(
         raw_path: raw_path_span,
         query,
         client: address::to_v6(origin.client).octets(),
+        // Which part of the host is a preview label is for the router to say: the edge knows no names.
+        preview: Span::default(),
     };
     Ok(EdgeRequest {
         method,

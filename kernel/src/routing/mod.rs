@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi_stable::std_types::RResult;
-use fazt_abi::http::{RawRequestHead, RawResponse};
+use fazt_abi::http::{RawRequestHead, RawResponse, Span};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
 use fazt_sdk::route::{Surface, Visibility};
@@ -83,12 +83,16 @@ impl Gateway for Router {
 }
 
 impl Router {
-    async fn answer(&self, request: EdgeRequest) -> RawResponse {
+    async fn answer(&self, mut request: EdgeRequest) -> RawResponse {
         if let Some(uid) = request.peer_uid {
             return admin::socket(&self.core, uid, request).await;
         }
         match place(&self.core, &request) {
-            Place::App(app) => self.route(Surface::App, Some(app), request).await,
+            Place::App { app, preview_bytes } => {
+                let head = &mut request.raw.head;
+                head.preview = Span { start: head.host.start, len: preview_bytes };
+                self.route(Surface::App, Some(app), request).await
+            }
             Place::Node => self.route(Surface::Node, None, request).await,
             Place::Admin => admin::request(&self.core, request).await,
             Place::Redirect(url) => Response::new(302)
@@ -204,7 +208,7 @@ fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
 }
 
 /// Captures are found in the path; the head's spans count from the start of its text.
-fn shift(captures: &mut [fazt_abi::http::Span], start: u32) {
+fn shift(captures: &mut [Span], start: u32) {
     for capture in captures {
         capture.start += start;
     }
@@ -274,7 +278,7 @@ impl Observed {
         let head = &request.raw.head;
         let host = head::text(head, head.host).to_owned();
         let app = match place(core, request) {
-            Place::App(app) => Some(app),
+            Place::App { app, .. } => Some(app),
             Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
         };
         Self {
