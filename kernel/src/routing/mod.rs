@@ -23,6 +23,7 @@ use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
 use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
+use http::HeaderValue;
 
 use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
@@ -117,8 +118,14 @@ impl Router {
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
         }
-        remove_credentials(&mut request.raw.head);
-        let shape = shape_of(&request.raw.head);
+        let (is_api, accept) = (path == "/api" || path.starts_with("/api/"), request.accept.take());
+        let shape = || {
+            let asks_json = || Shape::of("", accept.iter().map(HeaderValue::as_bytes));
+            if is_api { Shape::Json } else { asks_json() }
+        };
+        if request.carries_credentials {
+            remove_credentials(&mut request.raw.head);
+        }
         match self.dispatch(surface, app, request) {
             Ok(Some(dispatch)) => match dispatch.answer().await {
                 Ok(response) => response,
@@ -242,13 +249,6 @@ fn is_key(authorization: &[u8]) -> bool {
     authorization.split_at_checked(6).is_some_and(|(scheme, rest)| {
         scheme.eq_ignore_ascii_case(b"bearer") && rest.trim_ascii_start().starts_with(b"fzt_")
     })
-}
-
-/// Decides the shape of an error only when there is one.
-fn shape_of(head: &RawRequestHead) -> impl Fn() -> Shape + use<> {
-    let path = head::text(head, head.path);
-    let json = Shape::of(path, head::values(head, "accept")) == Shape::Json;
-    move || if json { Shape::Json } else { Shape::Text }
 }
 
 /// An error as a response; defects go to the log with the id that the client sees.
