@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::archive::{ArchiveLimits, ArchivePlan, Warning, inspect};
 use crate::index::{Index, Indexes};
 use crate::intake::{self, Buffered};
-use crate::model::{DeploymentId, StoredDeployment, StoredFile};
+use crate::model::{DeploymentId, PreviewLabel, StoredDeployment, StoredFile};
 use crate::removals::{Mark, Removals};
 use crate::store;
 
@@ -174,7 +174,14 @@ impl Deploys {
             is_spa: upload.spa.unwrap_or(is_spa),
             source,
             principal: principal(call),
+            preview: self.new_label()?,
+            activated_at_ms: None,
         })
+    }
+
+    fn new_label(&self) -> Result<PreviewLabel> {
+        PreviewLabel::from_random(&self.host.random(64))
+            .ok_or_else(|| Error::internal("the system gave no random bytes"))
     }
 
     fn new_id(&self) -> Result<DeploymentId> {
@@ -293,7 +300,7 @@ pub(crate) fn switch(
         return Ok(());
     }
     let previous = previous.map(|previous| previous.to_string());
-    store::activate(transaction, to.app, &to.id)?;
+    store::activate(transaction, to.app, &to.id, at_ms)?;
     transaction.emit(&DeploymentActivated {
         app: to.app,
         deployment: to.id.to_string(),

@@ -115,10 +115,7 @@ where
     let file = |(entry, hash): (&crate::archive::PlannedEntry, _)| {
         let path = entry.path();
         let visibility = Visibility::of(path, manifest.layout);
-        StoredFile {
-            path: path.into(),
-            entry: Entry::new(path, hash, entry.size_bytes(), visibility),
-        }
+        StoredFile::new(path, Entry::new(path, hash, entry.size_bytes(), visibility))
     };
     let files = plan.entries().iter().zip(hashes).map(file).collect();
     Ok(Checked { files, manifest, held })

@@ -74,7 +74,10 @@ impl Plugin for Hosting {
             .provides::<SitesApi>()
             .contributes::<AppDataApi>()
             .follows::<AppRemoved>()
-            .migrations(migrations!("../../../migrations/hosting": "0001_create_deployments"))
+            .migrations(migrations!(
+                "../../../migrations/hosting":
+                "0001_create_deployments", "0002_add_manifests_and_variants"
+            ))
             .route(Route::app_any(EVERY_PATH).public())
             .route(Route::node(Method::Get, EVERY_PATH).public())
             .route(Route::admin(Method::Post, DEPLOY)

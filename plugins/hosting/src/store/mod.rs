@@ -1,11 +1,15 @@
 //! Every SQL statement of the plugin; rows become model types here.
 
+mod variants;
+
 use std::ops::ControlFlow;
 
 use fazt_sdk::cartridge::{Cartridge, Query, Reader, Row, ToValue as _, Transaction, Value, Visit};
 use fazt_sdk::{AppId, Error, ErrorKind, Result, params};
 
-use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
+use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile};
+
+pub(crate) use variants::variants_of;
 
 /// Reads on the calling thread; on a scanning thread when that takes too long there, as it may on a
 /// busy machine however little is read.
@@ -20,8 +24,8 @@ where
     }
 }
 
-const DEPLOYMENT: &str = "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal \
-     FROM hosting_deployment";
+const DEPLOYMENT: &str = "SELECT id, app, version, created_at, file_count, size_bytes, spa, source, principal, \
+     preview, activated_at FROM hosting_deployment";
 
 /// The most rows of a deployment that one statement inserts.
 const FILES_PER_INSERT: usize = 50;
@@ -29,8 +33,11 @@ const FILES_PER_INSERT: usize = 50;
 fn deployment(row: Row<'_>) -> Result<StoredDeployment> {
     let (id, app, version, created_at_ms, file_count, size_bytes, is_spa, source, principal) =
         row.read::<(&str, _, _, _, _, _, _, _, _)>()?;
+    let (preview, activated_at_ms) = (row.get::<&str>(9)?, row.get(10)?);
     let id = DeploymentId::parse(id)
         .ok_or_else(|| Error::internal(format!("hosting_deployment.id is `{id}`")))?;
+    let preview = PreviewLabel::parse(preview)
+        .ok_or_else(|| Error::internal(format!("hosting_deployment.preview is `{preview}`")))?;
     Ok(StoredDeployment {
         id,
         app,
@@ -41,13 +48,15 @@ fn deployment(row: Row<'_>) -> Result<StoredDeployment> {
         is_spa,
         source,
         principal,
+        preview,
+        activated_at_ms,
     })
 }
 
 fn file(row: Row<'_>) -> Result<StoredFile> {
     let (path, hash, size, content_type, visibility) = row.read::<(&str, _, _, &str, &str)>()?;
     let entry = Entry::from_row(path, (hash, size, content_type, visibility))?;
-    Ok(StoredFile { path: path.into(), entry })
+    Ok(StoredFile::new(path, entry))
 }
 
 /// The deployment `id`.
@@ -65,13 +74,27 @@ pub(crate) fn find_version(
     query.first(&sql, params![app.to_string(), version], deployment)
 }
 
-/// The newest deployment of `app` that is older than number `version`.
+/// The deployment of `app` that the host `LABEL--ALIAS` shows.
+#[expect(dead_code, reason = "serving shows previews")]
+pub(crate) fn find_preview(
+    query: &impl Query,
+    app: AppId,
+    label: &PreviewLabel,
+) -> Result<Option<StoredDeployment>> {
+    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND preview = ?2");
+    query.first(&sql, params![app.to_string(), label.as_str()], deployment)
+}
+
+/// The newest deployment of `app` that is older than number `version` and was active once.
 pub(crate) fn find_before(
     query: &impl Query,
     app: AppId,
     version: u64,
 ) -> Result<Option<StoredDeployment>> {
-    let sql = format!("{DEPLOYMENT} WHERE app = ?1 AND version < ?2 ORDER BY version DESC LIMIT 1");
+    let sql = format!(
+        "{DEPLOYMENT} WHERE app = ?1 AND version < ?2 \
+                       AND activated_at IS NOT NULL ORDER BY version DESC LIMIT 1"
+    );
     query.first(&sql, params![app.to_string(), version], deployment)
 }
 
@@ -105,11 +128,18 @@ pub(crate) fn newest_version(query: &impl Query, app: AppId) -> Result<u64> {
     Ok(newest.unwrap_or(0))
 }
 
-/// All files of a deployment, in the order of their paths.
+/// All files of a deployment, in the order of their paths, with the compressed forms of their content.
 pub(crate) fn files(query: &impl Query, id: &DeploymentId) -> Result<Vec<StoredFile>> {
     let sql = "SELECT path, hash, size, content_type, visibility FROM hosting_file \
                WHERE deployment = ?1 ORDER BY path";
-    query.all(sql, params![id.as_str()], file)
+    let mut files = query.all(sql, params![id.as_str()], file)?;
+    let variants = variants_of(query, id)?;
+    if !variants.is_empty() {
+        for file in &mut files {
+            file.variants = variants.get(&file.entry.hash).cloned();
+        }
+    }
+    Ok(files)
 }
 
 /// At most `limit` files of a deployment whose paths come after `after` and start with `prefix`.
@@ -185,11 +215,14 @@ pub(crate) fn insert(transaction: &Transaction<'_>, deployment: &StoredDeploymen
         is_spa,
         source,
         principal,
+        preview,
+        activated_at_ms,
     } = deployment;
     transaction.execute(
         "INSERT INTO hosting_deployment \
-         (id, app, version, created_at, file_count, size_bytes, spa, source, principal) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         (id, app, version, created_at, file_count, size_bytes, spa, source, principal, preview, \
+          activated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             id.as_str(),
             app.to_string(),
@@ -199,7 +232,9 @@ pub(crate) fn insert(transaction: &Transaction<'_>, deployment: &StoredDeploymen
             size_bytes,
             is_spa,
             source,
-            principal
+            principal,
+            preview.as_str(),
+            activated_at_ms
         ],
     )?;
     Ok(())
@@ -217,7 +252,7 @@ pub(crate) fn insert_files(
              (deployment, path, hash, size, content_type, visibility) VALUES ",
         );
         let mut values: Vec<Value<'_>> = Vec::with_capacity(some.len() * 6);
-        for (at, StoredFile { path, entry }) in some.iter().enumerate() {
+        for (at, StoredFile { path, entry, .. }) in some.iter().enumerate() {
             sql.push_str(if at == 0 { "(?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?)" });
             values.extend([
                 id.as_str().to_value(),
@@ -234,7 +269,14 @@ pub(crate) fn insert_files(
 }
 
 /// Makes `id` the deployment that `app` serves.
-pub(crate) fn activate(transaction: &Transaction<'_>, app: AppId, id: &DeploymentId) -> Result<()> {
+pub(crate) fn activate(
+    transaction: &Transaction<'_>,
+    app: AppId,
+    id: &DeploymentId,
+    at_ms: u64,
+) -> Result<()> {
+    let sql = "UPDATE hosting_deployment SET activated_at = ?2 WHERE id = ?1";
+    transaction.execute(sql, params![id.as_str(), at_ms])?;
     let sql = "INSERT INTO hosting_active (app, deployment) VALUES (?1, ?2) \
                ON CONFLICT (app) DO UPDATE SET deployment = excluded.deployment";
     transaction.execute(sql, params![app.to_string(), id.as_str()])?;
