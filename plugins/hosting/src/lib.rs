@@ -20,9 +20,12 @@ pub mod archive;
 pub mod cache_policy;
 pub mod conditional;
 pub mod content_type;
+pub mod listing;
+pub mod markdown;
 pub mod resolve;
 pub mod rules;
 pub mod visibility;
+pub mod workspace;
 
 mod data;
 mod deploy;
