@@ -16,6 +16,7 @@
 //! The public modules are pure functions of their arguments, or of a reader that the caller owns: no
 //! clock, no database, no socket.
 
+pub mod accept;
 pub mod app_manifest;
 pub mod archive;
 pub mod cache_policy;
@@ -23,6 +24,7 @@ pub mod conditional;
 pub mod content_type;
 pub mod pack;
 pub mod resolve;
+pub mod rules;
 pub mod visibility;
 
 mod admission;
