@@ -9,6 +9,7 @@ mod lists;
 mod moves;
 mod mutations;
 mod probe;
+mod published;
 mod serving;
 mod uploads;
 mod world;

@@ -296,12 +296,12 @@ fn circles_are_found_and_the_idioms_are_none() {
     let circles = |rules: &str, files: &[&str]| -> Vec<u32> {
         let (redirects, _) = Redirects::parse(rules.as_bytes());
         let findings = redirects.loops(|path| files.contains(&path));
-        assert!(findings.iter().all(|one| one.is_error() && one.code == Finding::LOOP));
+        assert!(findings.iter().all(|one| one.is_error() && one.code == Finding::LOOP), "{rules}");
         findings.iter().map(|one| one.line).collect()
     };
     for (rules, expected) in [
         ("/* /x 301", vec![1]),
-        ("/* /x/:splat", vec![1]),
+        ("/* /x/:splat 301!", vec![1]),
         ("/a/* /a", vec![1]),
         ("/a /b\n/b /c\n/c /a", vec![1]),
         ("/x /a\n/a /b\n/b /a/", vec![2]),
@@ -328,6 +328,9 @@ fn circles_are_found_and_the_idioms_are_none() {
     ] {
         assert_eq!(circles(rules, &[]), [0; 0], "{rules}");
     }
+    let findings = read("/* /en/:splat 302").loops(|_| false);
+    assert!(findings.len() == 1 && !findings[0].is_error(), "{findings:?}");
+    assert_eq!(read("/en/* /404.html 404\n/* /en/:splat 302").loops(|_| false), []);
     assert_eq!(circles("/* /maintenance 302", &["/maintenance"]), [0; 0]);
     assert_eq!(circles("/* /maintenance 302!", &["/maintenance"]), [1]);
     let chain: String = (0..30).map(|at| format!("/{at} /{}\n", at + 1)).collect();
