@@ -14,6 +14,7 @@
 //! The public modules are pure functions of their arguments, or of a reader that the caller owns: no
 //! clock, no database, no socket.
 
+pub mod accept;
 pub mod app_manifest;
 pub mod archive;
 pub mod cache_policy;
@@ -30,8 +31,10 @@ mod model;
 mod multipart;
 mod operations;
 mod pages;
+mod partial;
 mod ready;
 mod removals;
+mod representation;
 mod serve;
 mod sites;
 mod store;
@@ -149,6 +152,7 @@ impl Plugin for Hosting {
             turn: futures_util::lock::Mutex::new(()),
         });
         let serve = Serve {
+            cartridge: cartridge.clone(),
             indexes: Arc::clone(&indexes),
             files: Arc::new(ReadyFiles::new(&host, host.setting("cache_bytes")?)?),
             apps: apps.clone(),
