@@ -7,20 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fazt_sdk::AppId;
 use fazt_sdk::Result;
-use fazt_sdk::cartridge::{Cartridge, Query, Reader};
+use fazt_sdk::cartridge::{Cartridge, Reader};
 use foldhash::fast::RandomState;
 
-use crate::model::{
-    DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants,
-};
-use crate::resolve::Routing;
+use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants};
+use crate::resolve::{Resolution, Routing, Viewer, names_file, resolve};
+use crate::site_rules::{RuleFiles, SiteRules};
 use crate::store;
+use crate::visibility::Visibility;
 
 /// The files of one deployment. Never changes.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) deployment: DeploymentId,
     pub(crate) routing: Routing,
+    pub(crate) rules: Arc<SiteRules>,
     files: HashMap<Box<str>, File, RandomState>,
 }
 
@@ -33,21 +34,42 @@ pub(crate) struct File {
 }
 
 impl Index {
-    pub(crate) fn new(deployment: DeploymentId, is_spa: bool, files: Vec<StoredFile>) -> Self {
+    pub(crate) fn new(
+        deployment: DeploymentId,
+        is_spa: bool,
+        files: Vec<StoredFile>,
+        rules: Arc<SiteRules>,
+    ) -> Self {
         let routing = if is_spa { Routing::SinglePage } else { Routing::Files };
         let named = |StoredFile { path, entry, variants }| (path, File { entry, variants });
-        Self { deployment, routing, files: files.into_iter().map(named).collect() }
+        Self { deployment, routing, rules, files: files.into_iter().map(named).collect() }
     }
 
-    /// The file at the canonical `path`.
-    pub(crate) fn get(&self, path: &str) -> Option<&File> {
-        self.files.get(path)
+    /// The file at the canonical `path`, and that path.
+    pub(crate) fn get(&self, path: &str) -> Option<(&str, &File)> {
+        self.files.get_key_value(path).map(|(path, file)| (&**path, file))
     }
 
-    fn load(query: &impl Query, found: Option<StoredDeployment>) -> Result<Option<Self>> {
+    /// What answers `path`, which starts with `/`.
+    pub(crate) fn resolve(&self, path: &str, routing: Routing) -> Resolution<(&str, &File)> {
+        // Nobody is known before sign-in to apps exists.
+        resolve(path, routing, Viewer::Anonymous, |path| self.seen(path))
+    }
+
+    /// Whether a file answers `path`, which starts with `/`; whoever may see it.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        names_file(path, &|path: &str| self.seen(path))
+    }
+
+    fn seen(&self, path: &str) -> Option<(Visibility, (&str, &File))> {
+        self.get(path).map(|named| (named.1.entry.visibility, named))
+    }
+
+    fn load(reader: &Reader<'_>, found: Option<StoredDeployment>) -> Result<Option<Self>> {
         let Some(StoredDeployment { id, is_spa, .. }) = found else { return Ok(None) };
-        let files = store::files(query, &id)?;
-        Ok(Some(Self::new(id, is_spa, files)))
+        let files = store::files(reader, &id)?;
+        let rules = RuleFiles::read(reader, &files)?.rules();
+        Ok(Some(Self::new(id, is_spa, files, Arc::new(rules))))
     }
 }
 
@@ -250,7 +272,6 @@ impl<K> std::fmt::Debug for Slots<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visibility::Visibility;
 
     fn app(name: u8) -> AppId {
         AppId::from_key([name; 12]).unwrap()
@@ -261,7 +282,7 @@ mod tests {
         let id = DeploymentId::from_random(&random).unwrap();
         let entry = Entry::new("a", [0; 32], 0, Visibility::Public);
         let file = |number: usize| StoredFile::new(&number.to_string(), entry);
-        Arc::new(Index::new(id, false, (0..files).map(file).collect()))
+        Arc::new(Index::new(id, false, (0..files).map(file).collect(), Arc::default()))
     }
 
     fn served(slots: &Slots<AppId>, app: AppId) -> Option<Option<DeploymentId>> {

@@ -5,10 +5,8 @@ use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::http::{BodySource, Response};
 use fazt_sdk::prelude::Bytes;
 
-use crate::accept::Encoding;
-use crate::cache_policy::SECURITY_HEADERS;
 use crate::conditional::{ByteRange, ContentRange, Ranges};
-use crate::content_type::is_compressible;
+use crate::head::Context;
 use crate::model::hex;
 use crate::ready::Ready;
 use crate::representation::Representation;
@@ -18,11 +16,14 @@ use crate::store;
 const READ_BYTES_MAX: u64 = 256 * 1024;
 
 /// 206 with one range.
-pub(crate) fn one(sent: &Representation<'_>, ready: &Ready, range: ByteRange) -> Response {
+pub(crate) fn one(
+    sent: &Representation<'_>,
+    context: &Context<'_>,
+    ready: &Ready,
+    range: ByteRange,
+) -> Response {
     let content_range = ContentRange { range: Some(range), length: sent.size }.to_string();
-    let response = head(sent, ready)
-        .header("content-type", sent.file.entry.content_type)
-        .header("content-range", content_range);
+    let response = head(sent, context, ready, None).header("content-range", content_range);
     match slice(ready, range) {
         Some(bytes) => response.body(bytes),
         None => response.blob(sent.hash, range.first(), range.length()),
@@ -33,6 +34,7 @@ pub(crate) fn one(sent: &Representation<'_>, ready: &Ready, range: ByteRange) ->
 pub(crate) fn several(
     cartridge: &Cartridge,
     sent: &Representation<'_>,
+    context: &Context<'_>,
     ready: &Ready,
     ranges: &Ranges,
 ) -> Response {
@@ -59,8 +61,8 @@ pub(crate) fn several(
         parts: parts.into_iter(),
         current: None,
     };
-    head(sent, ready)
-        .header("content-type", format!("multipart/byteranges; boundary={boundary}"))
+    let content_type = format!("multipart/byteranges; boundary={boundary}");
+    head(sent, context, ready, Some(&content_type))
         .header("content-length", bytes.to_string())
         .stream(source)
 }
@@ -74,23 +76,18 @@ pub(crate) fn none(sent: &Representation<'_>) -> Response {
         .header("cache-control", "no-store")
 }
 
-/// What every 206 says (§15.3.7).
-fn head(sent: &Representation<'_>, ready: &Ready) -> Response {
-    let entry = &sent.file.entry;
-    let mut response = Response::new(206)
-        .header("etag", &*ready.etag)
-        .header("cache-control", entry.cache_control)
-        .header("accept-ranges", "bytes");
-    if sent.encoding != Encoding::Identity {
-        response = response.header("content-encoding", sent.encoding.as_str());
-    }
-    if is_compressible(entry.content_type) {
-        response = response.header("vary", "accept-encoding");
-    }
-    for (name, value) in SECURITY_HEADERS {
-        response = response.header(name, value);
-    }
-    response
+/// What every 206 says (§15.3.7): all that the whole would, of another type if need be.
+fn head(
+    sent: &Representation<'_>,
+    context: &Context<'_>,
+    ready: &Ready,
+    content_type: Option<&str>,
+) -> Response {
+    let fields = context.fields(sent, &ready.etag);
+    fields.iter().fold(Response::new(206), |response, (name, value)| match content_type {
+        Some(content_type) if name == "content-type" => response.header(name, content_type),
+        _ => response.header(name, &**value),
+    })
 }
 
 /// The range out of memory.

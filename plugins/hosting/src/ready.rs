@@ -13,10 +13,10 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::accept::Encoding;
-use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
-use crate::content_type::is_compressible;
+use crate::head::{Context, Role, is_repeated};
 use crate::model::hex;
 use crate::representation::Representation;
+use crate::rules::Selection;
 
 /// The largest body that is kept in memory, in bytes. Larger ones are streamed by the kernel.
 pub(crate) const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -27,17 +27,6 @@ const HEADS_BYTES: u64 = 2 * 1024;
 /// The smallest part that the cache is split into for several processors, in bytes: a body must be
 /// small against it, or it is not kept.
 const SHARD_BYTES_MIN: u64 = 8 * 1024 * 1024;
-
-/// What a file is sent as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
-    /// What the path names.
-    File,
-    /// What the path names in a deployment that is shown for trial: search engines leave it alone.
-    Preview,
-    /// The app's page for paths that name nothing, or another error.
-    ErrorPage,
-}
 
 /// Whether a body is going to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +58,28 @@ struct Key {
     hash: [u8; 32],
     encoding: Encoding,
     role: Role,
+    is_preview: bool,
+    depends_on_visitor: bool,
     content_type: &'static str,
     cache_control: &'static str,
+    /// The rules of `_headers` that apply, and the hash of that file.
+    rules: Option<([u8; 32], Selection)>,
+}
+
+impl Key {
+    fn of(sent: &Representation<'_>, context: &Context<'_>) -> Self {
+        let has_rules = context.selection != Selection::NONE;
+        Self {
+            hash: sent.hash,
+            encoding: sent.encoding,
+            role: context.role,
+            is_preview: context.is_preview,
+            depends_on_visitor: context.depends_on_visitor(),
+            content_type: sent.file.entry.content_type,
+            cache_control: context.cache_control(sent),
+            rules: has_rules.then_some((context.rules.headers_hash, context.selection)),
+        }
+    }
 }
 
 /// The content's hash is as good as any; the rest differs rarely.
@@ -117,29 +126,32 @@ impl ReadyFiles {
             .shards(usize::try_from(shards).unwrap_or(1))
             .build()
             .map_err(|error| Error::internal(format!("the cache of files: {error}")))?;
-        let cache =
-            Cache::with_options(options, Weight, RandomState::default(), DefaultLifecycle::default());
+        let cache = Cache::with_options(
+            options,
+            Weight,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        );
         Ok(Self { host: host.clone(), cartridge: host.cartridge(), cache })
     }
 
-    /// `sent`, ready to be sent as `role`. Reads at most [`BODY_BYTES_MAX`] of the cartridge when the
+    /// `sent`, ready to be sent. Reads at most [`BODY_BYTES_MAX`] of the cartridge when the
     /// body is needed and not in memory; otherwise nothing.
     ///
     /// # Errors
     /// What the cartridge says.
-    pub(crate) fn get(&self, sent: &Representation<'_>, role: Role, need: Need) -> Result<Arc<Ready>> {
-        let entry = &sent.file.entry;
-        let cache_control = match role {
-            Role::File | Role::Preview => entry.cache_control,
-            Role::ErrorPage => REVALIDATE,
-        };
-        let key = Key {
-            hash: sent.hash,
-            encoding: sent.encoding,
-            role,
-            content_type: entry.content_type,
-            cache_control,
-        };
+    pub(crate) fn get(
+        &self,
+        sent: &Representation<'_>,
+        context: &Context<'_>,
+        need: Need,
+    ) -> Result<Arc<Ready>> {
+        if context.depends_on_address() {
+            let plain = Context { selection: Selection::NONE, ..*context };
+            let body = self.get(sent, &plain, need)?.body.clone();
+            return self.prepare(sent, context, body).map(Arc::new);
+        }
+        let key = Key::of(sent, context);
         let is_kept_without_body = sent.size > BODY_BYTES_MAX;
         let found = self.cache.get(&key);
         if let Some(ready) = &found
@@ -153,7 +165,7 @@ impl ReadyFiles {
         };
         let ready = match found {
             Some(ready) => Ready { body, ..Ready::clone(&ready) },
-            None => self.prepare(sent, role, cache_control, body)?,
+            None => self.prepare(sent, context, body)?,
         };
         let ready = Arc::new(ready);
         self.cache.insert(key, Arc::clone(&ready));
@@ -163,32 +175,14 @@ impl ReadyFiles {
     fn prepare(
         &self,
         sent: &Representation<'_>,
-        role: Role,
-        cache_control: &str,
+        context: &Context<'_>,
         body: Option<Bytes>,
     ) -> Result<Ready> {
         let etag = sent.etag();
-        let content_type = sent.file.entry.content_type;
-        let mut described = vec![("content-type", content_type)];
-        if sent.encoding != Encoding::Identity {
-            described.push(("content-encoding", sent.encoding.as_str()));
-        }
-        // What a 304 repeats (RFC 9110 §15.4.5).
-        let mut policy = vec![("cache-control", cache_control)];
-        // Also before the compressed forms are made: a cache must not hand what it has to everybody.
-        if is_compressible(content_type) {
-            policy.push(("vary", "accept-encoding"));
-        }
-        if role != Role::ErrorPage {
-            described.push(("accept-ranges", "bytes"));
-            policy.push(("etag", &etag));
-        }
-        if role == Role::Preview {
-            described.push(("x-robots-tag", "noindex"));
-        }
-        let fields = described.iter().chain(&policy).chain(&SECURITY_HEADERS).copied();
-        let head = self.host.prepare(fields)?;
-        let not_modified = self.host.prepare(policy.iter().copied())?;
+        let fields = context.fields(sent, &etag);
+        let fields = || fields.iter().map(|(name, value)| (&**name, &**value));
+        let head = self.host.prepare(fields())?;
+        let not_modified = self.host.prepare(fields().filter(|(name, _)| is_repeated(name)))?;
         Ok(Ready { head, not_modified, etag: etag.into(), body })
     }
 

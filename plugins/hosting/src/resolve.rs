@@ -114,6 +114,15 @@ pub fn redirect_location(path: &str, query: Option<&str>) -> String {
     location
 }
 
+/// Whether a file answers `path`, which starts with `/`, by its own name or a pretty one; whoever may
+/// see it.
+pub(crate) fn names_file<T>(path: &str, lookup: &impl Fn(&str) -> Option<(Visibility, T)>) -> bool {
+    let Some(relative) = path.strip_prefix('/').filter(|relative| is_canonical(relative)) else {
+        return false;
+    };
+    find(relative.strip_suffix('/').unwrap_or(relative), lookup).is_some()
+}
+
 fn find<T>(
     bare: &str,
     lookup: &impl Fn(&str) -> Option<(Visibility, T)>,

@@ -11,11 +11,14 @@ use fazt_sdk::services::apps::{Apps as _, AppsApi};
 use fazt_sdk::{AppId, Result};
 
 use crate::accept::Accepted;
+use crate::cache_policy::REVALIDATE;
 use crate::conditional::{Answer, Conditions};
+use crate::head::{Context, Role};
 use crate::index::{File, Index, Indexes};
-use crate::ready::{Need, Ready, ReadyFiles, Role};
+use crate::ready::{Need, Ready, ReadyFiles};
 use crate::representation::Representation;
-use crate::resolve::{Resolution, Viewer, redirect_location, resolve};
+use crate::resolve::{Resolution, Routing, redirect_location};
+use crate::rules::{Ask, Outcome, Selection};
 use crate::{pages, partial};
 
 /// Serves every app's files on its own hosts, and one app's files on the node's name.
@@ -46,7 +49,7 @@ impl Handler for Serve {
         };
         if let Some(label) = request.preview() {
             return match self.indexes.preview(app, label).await? {
-                Some(index) => self.answer(&index, Role::Preview, &request, is_head),
+                Some(index) => self.answer(&Visit::new(&index, &request, is_head, true)),
                 None => Ok(pages::not_found()),
             };
         }
@@ -55,7 +58,7 @@ impl Handler for Serve {
             None => self.indexes.load(app).await?,
         };
         match site {
-            Some(index) => self.answer(&index, Role::File, &request, is_head),
+            Some(index) => self.answer(&Visit::new(&index, &request, is_head, false)),
             None => Ok(pages::not_deployed()),
         }
     }
@@ -70,61 +73,75 @@ impl Serve {
         Ok(self.apps.find(call, &self.root_app).await?.map(|app| app.id))
     }
 
-    fn answer(
-        &self,
-        index: &Index,
-        role: Role,
-        request: &Request,
-        is_head: bool,
-    ) -> Result<Response> {
-        // Nobody is known before sign-in to apps exists.
-        let viewer = Viewer::Anonymous;
-        let lookup = |path: &str| index.get(path).map(|file| (file.entry.visibility, file));
-        let asked = Asked::of(request, is_head);
-        match resolve(request.path(), index.routing, viewer, lookup) {
-            Resolution::File(file) => self.file(file, role, &asked),
-            Resolution::NotFoundPage(file) => self.error_page(404, file, &asked),
+    fn answer(&self, visit: &Visit<'_>) -> Result<Response> {
+        let index = visit.index;
+        if !index.rules.redirects.is_empty()
+            && let Some(outcome) = visit.redirect()
+        {
+            return match outcome {
+                Outcome::Redirect { location, status } => Ok(visit.redirected(status, &location)),
+                Outcome::Rewrite { path, status: 200 } => {
+                    match index.resolve(&path, Routing::Files) {
+                        Resolution::File(found) => self.file(visit, found),
+                        other => self.otherwise(visit, other),
+                    }
+                }
+                Outcome::Rewrite { path, status } => match index.resolve(&path, Routing::Files) {
+                    Resolution::File(found) | Resolution::NotFoundPage(found) => {
+                        self.error_page(visit, status, found)
+                    }
+                    other => self.otherwise(visit, other),
+                },
+            };
+        }
+        match index.resolve(visit.request.path(), index.routing) {
+            Resolution::File(found) => self.file(visit, found),
+            other => self.otherwise(visit, other),
+        }
+    }
+
+    /// What is not the file that the path names.
+    fn otherwise(&self, visit: &Visit<'_>, resolution: Resolution<Named<'_>>) -> Result<Response> {
+        match resolution {
+            Resolution::File(found) => self.file(visit, found),
+            Resolution::NotFoundPage(found) => self.error_page(visit, 404, found),
             Resolution::NotFound => Ok(pages::not_found()),
             Resolution::Unauthorized => Ok(pages::unauthorized()),
-            Resolution::WithoutSlash => Ok(without_slash(request)),
+            Resolution::WithoutSlash => Ok(without_slash(visit.request)),
         }
     }
 
-    fn file(&self, file: &File, role: Role, asked: &Asked<'_>) -> Result<Response> {
-        let sent = Representation::choose(file, asked.accepted);
-        if asked.is_conditional() {
-            return self.conditional(&sent, role, asked);
+    fn file(&self, visit: &Visit<'_>, named: Named<'_>) -> Result<Response> {
+        let asked = &visit.asked;
+        let sent = Representation::choose(named.1, asked.accepted);
+        let context = visit.context(Role::File, named);
+        if !asked.is_conditional() {
+            let ready = self.files.get(&sent, &context, asked.need())?;
+            return Ok(whole(200, &sent, &ready));
         }
-        let ready = self.files.get(&sent, role, asked.need())?;
-        Ok(whole(200, &sent, &ready))
-    }
-
-    fn conditional(
-        &self,
-        sent: &Representation<'_>,
-        role: Role,
-        asked: &Asked<'_>,
-    ) -> Result<Response> {
         // The tag decides; what is not sent is not read.
-        let ready = self.files.get(sent, role, Need::Head)?;
+        let ready = self.files.get(&sent, &context, Need::Head)?;
         let answer = asked.conditions().answer(&ready.etag, sent.size);
         let ready = match answer {
             Answer::NotModified => return Ok(Response::prepared(304, &ready.not_modified)),
-            Answer::Unsatisfiable => return Ok(partial::none(sent)),
+            Answer::Unsatisfiable => return Ok(partial::none(&sent)),
             Answer::Full | Answer::Partial(_) | Answer::Several(_) => {
-                self.files.get(sent, role, asked.need())?
+                self.files.get(&sent, &context, asked.need())?
             }
         };
         Ok(match answer {
-            Answer::Partial(range) => partial::one(sent, &ready, range),
-            Answer::Several(ranges) => partial::several(&self.cartridge, sent, &ready, &ranges),
-            Answer::Full | Answer::NotModified | Answer::Unsatisfiable => whole(200, sent, &ready),
+            Answer::Partial(range) => partial::one(&sent, &context, &ready, range),
+            Answer::Several(ranges) => {
+                partial::several(&self.cartridge, &sent, &context, &ready, &ranges)
+            }
+            Answer::Full | Answer::NotModified | Answer::Unsatisfiable => whole(200, &sent, &ready),
         })
     }
 
-    fn error_page(&self, status: u16, file: &File, asked: &Asked<'_>) -> Result<Response> {
-        let sent = Representation::choose(file, asked.accepted);
-        let ready = self.files.get(&sent, Role::ErrorPage, asked.need())?;
+    fn error_page(&self, visit: &Visit<'_>, status: u16, named: Named<'_>) -> Result<Response> {
+        let sent = Representation::choose(named.1, visit.asked.accepted);
+        let context = visit.context(Role::ErrorPage, named);
+        let ready = self.files.get(&sent, &context, visit.asked.need())?;
         Ok(whole(status, &sent, &ready))
     }
 }
@@ -143,6 +160,60 @@ fn without_slash(request: &Request) -> Response {
     Response::new(301)
         .header("location", redirect_location(request.path(), query))
         .header("cache-control", "no-cache")
+}
+
+/// A file of an index, and its path there.
+type Named<'i> = (&'i str, &'i File);
+
+/// One request for one site.
+struct Visit<'a> {
+    index: &'a Index,
+    request: &'a Request,
+    is_preview: bool,
+    asked: Asked<'a>,
+}
+
+impl<'a> Visit<'a> {
+    fn new(index: &'a Index, request: &'a Request, is_head: bool, is_preview: bool) -> Self {
+        Self { index, request, is_preview, asked: Asked::of(request, is_head) }
+    }
+
+    /// What the site's own rules say about the address.
+    fn redirect(&self) -> Option<Outcome> {
+        let Self { index, request, .. } = *self;
+        let redirects = &index.rules.redirects;
+        let mut ask = Ask { host: Some(request.host()), ..Ask::default() };
+        if redirects.has_conditions() {
+            ask.language = request.header("accept-language");
+            ask.cookie = request.header("cookie");
+        }
+        redirects.find(request.path(), request.query(), &ask, |path| index.has(path))
+    }
+
+    fn redirected(&self, status: u16, location: &str) -> Response {
+        // A later deployment may lead elsewhere: no redirect is for ever.
+        let response = Response::new(status)
+            .header("location", location)
+            .header("cache-control", REVALIDATE)
+            .header("referrer-policy", "strict-origin-when-cross-origin");
+        if self.index.rules.redirects.has_conditions() {
+            response.header("vary", "accept-language, cookie")
+        } else {
+            response
+        }
+    }
+
+    fn context(&self, role: Role, (path, _): Named<'_>) -> Context<'a> {
+        let rules = &*self.index.rules;
+        let (asked, host) = (self.request.path(), self.request.host());
+        let selection = if rules.headers.is_empty() {
+            Selection::NONE
+        } else {
+            let host = rules.headers.has_hosts().then_some(host);
+            rules.headers.select(asked, host, (role == Role::File).then_some(path))
+        };
+        Context { role, is_preview: self.is_preview, path: asked, host, rules, selection }
+    }
 }
 
 /// What a request asks for besides its path, found in one walk over its headers.

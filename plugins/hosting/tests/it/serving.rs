@@ -128,7 +128,11 @@ async fn several_ranges_come_as_the_parts_of_one_body() {
         let reply = world.get_with("blog", path, &[("range", &ask)]).await;
         assert_eq!(reply.status, 206, "{path}");
         assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
-        assert_eq!(reply.header("content-range"), None, "each part has its own (RFC 9110 §15.3.7.2)");
+        assert_eq!(
+            reply.header("content-range"),
+            None,
+            "each part has its own (RFC 9110 §15.3.7.2)"
+        );
         let parts = parts(reply.header("content-type").unwrap(), &reply.body);
         let expected = [(0, 10), (len / 3, len - 99), (len - 5, len)];
         assert_eq!(parts.len(), expected.len());
@@ -137,7 +141,11 @@ async fn several_ranges_come_as_the_parts_of_one_body() {
             assert!(*bytes == &content[start..end], "{path} {range}");
         }
         let one = world.get_with("blog", path, &[("range", "bytes=0-1,99999999-")]).await;
-        assert_eq!((one.status, one.body.len()), (206, 2), "one range that can be met is no multipart");
+        assert_eq!(
+            (one.status, one.body.len()),
+            (206, 2),
+            "one range that can be met is no multipart"
+        );
         let greedy = world.get_with("blog", path, &[("range", "bytes=0-,0-,0-")]).await;
         assert_eq!((greedy.status, greedy.body.len()), (200, len));
     }
