@@ -20,6 +20,7 @@ CREATE TABLE hosting_pending (
     expires_at INTEGER NOT NULL,              -- milliseconds since 1970
     file_count INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL,              -- of all files together
+    new_files  INTEGER NOT NULL,              -- contents that were not here when it began
     spa        INTEGER,                       -- NULL: the app's manifest decides
     preview    INTEGER NOT NULL,              -- 1: stored without being activated
     private    INTEGER NOT NULL,              -- 1: files below private/ are meant to be deployed

@@ -121,6 +121,33 @@ impl StoredDeployment {
     }
 }
 
+/// A deployment whose content may still be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingDeployment {
+    /// What the deployment will be called.
+    pub(crate) id: DeploymentId,
+    /// The app's id; the wanted name while there is no app.
+    pub(crate) app: String,
+    /// The app in the client's words.
+    pub(crate) site: String,
+    /// Milliseconds since 1970; after that it is thrown away. 0: it is being thrown away.
+    pub(crate) expires_at_ms: u64,
+    pub(crate) file_count: u64,
+    /// Bytes of all files together.
+    pub(crate) size_bytes: u64,
+    /// Contents that were not here when it began.
+    pub(crate) new_files: u64,
+    /// Whether `index.html` answers paths that have no file; the app's manifest decides when nobody
+    /// says.
+    pub(crate) spa: Option<bool>,
+    /// Whether it is stored without being activated.
+    pub(crate) is_preview: bool,
+    /// Whether files below `private/` are meant to be deployed.
+    pub(crate) includes_private: bool,
+    /// A JSON object: where the files came from.
+    pub(crate) source: Option<String>,
+}
+
 /// A file of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredFile {

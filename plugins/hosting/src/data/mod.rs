@@ -19,10 +19,9 @@ use sha2::{Digest as _, Sha256};
 use self::export::page;
 use self::record::{Cursor, DeploymentRecord, FileRecord, Record};
 use crate::archive::is_file_path;
-use crate::deploy::switch;
 use crate::index::Indexes;
 use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile};
-use crate::removals::Removals;
+use crate::rollback::switch;
 use crate::store;
 
 /// How many apps may be in the middle of a large content at a time.
@@ -45,20 +44,18 @@ pub(crate) struct Data {
     cartridge: Cartridge,
     clock: Clock,
     indexes: Arc<Indexes>,
-    removals: Arc<Removals>,
     /// One large content for each app that is being imported.
     incoming: Arc<Mutex<HashMap<AppId, Incoming>>>,
 }
 
 impl Data {
-    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>, removals: Arc<Removals>) -> Self {
+    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>) -> Self {
         let (cartridge, clock) = (host.cartridge(), host.clock());
-        Self { host: host.clone(), cartridge, clock, indexes, removals, incoming: Arc::default() }
+        Self { host: host.clone(), cartridge, clock, indexes, incoming: Arc::default() }
     }
 
     /// Removes everything of `app`, inside a write.
     pub(crate) fn delete(&self, transaction: &Transaction<'_>, app: AppId) -> Result<()> {
-        self.removals.record();
         store::delete_app(transaction, app)?;
         let indexes = Arc::clone(&self.indexes);
         transaction.on_commit(move || indexes.forget(app))

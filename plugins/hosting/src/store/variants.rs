@@ -39,3 +39,10 @@ pub(crate) fn variants_of(
     }
     Ok(found)
 }
+
+/// How many contents of a deployment are still to be looked at by whoever compresses.
+pub(crate) fn count_uncompressed(query: &impl Query, id: &DeploymentId) -> Result<u64> {
+    let sql = "SELECT count(DISTINCT hash) FROM hosting_file AS file WHERE deployment = ?1 \
+               AND NOT EXISTS (SELECT 1 FROM hosting_variant WHERE hash = file.hash)";
+    Ok(query.first(sql, params![id.as_str()], |row| row.get(0))?.unwrap_or_default())
+}
