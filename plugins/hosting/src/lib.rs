@@ -22,10 +22,13 @@ pub mod archive;
 pub mod cache_policy;
 pub mod conditional;
 pub mod content_type;
+pub mod listing;
+pub mod markdown;
 pub mod pack;
 pub mod resolve;
 pub mod rules;
 pub mod visibility;
+pub mod workspace;
 
 mod admission;
 mod begin;
