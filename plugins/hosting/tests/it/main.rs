@@ -11,6 +11,7 @@ mod mutations;
 mod probe;
 mod published;
 mod serving;
+mod site_rules;
 mod uploads;
 mod world;
 mod zip_builder;
