@@ -7,6 +7,8 @@ use fazt_hosting::resolve::{Resolution, Routing, Viewer, resolve};
 use fazt_hosting::rules::{Ask, Headers, Outcome, Redirects};
 use fazt_hosting::visibility::Visibility;
 
+use crate::world::{Site, World};
+
 /// What a request gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gets {
@@ -314,4 +316,52 @@ fn published_headers_behave_as_documented() {
             assert_eq!(fields.get(name), *expected, "{name} of {path} of {}", example.source);
         }
     }
+}
+
+#[tokio::test]
+async fn published_examples_behave_as_documented_over_http() {
+    for example in &EXAMPLES {
+        let world = World::new().await;
+        let mut site = Site::new();
+        for file in example.files {
+            site = site.file(file, file);
+        }
+        for (name, content) in [("_redirects", example.redirects), ("_headers", example.headers)] {
+            if !content.is_empty() {
+                site = site.file(name, content);
+            }
+        }
+        for app in ["blog", "old"] {
+            world.deploy(app, &site).await;
+        }
+        for (app, target, headers, expected) in example.requests {
+            let reply = world.get_with(app, target, headers).await;
+            let context = format!("{target} of {}: {}", example.source, reply.text());
+            match *expected {
+                To(status, location) => {
+                    let got = (reply.status, reply.header("location"));
+                    assert_eq!(got, (status, Some(location)), "{context}");
+                }
+                File(status, file) => {
+                    assert_eq!((reply.status, reply.text()), (status, file), "{context}");
+                }
+                Nothing => assert_eq!(reply.status, 404, "{context}"),
+            }
+        }
+        for (app, path, name, expected) in example.answers {
+            let reply = world.get(app, path).await;
+            assert_eq!(reply.status, 200, "{path} of {}", example.source);
+            let expected = expected.or_else(|| default_of(name));
+            assert_eq!(reply.header(name), expected, "{name} of {path} of {}", example.source);
+        }
+        for file in ["/_redirects", "/_headers"] {
+            let reply = world.get("blog", file).await;
+            assert!(!reply.text().contains(" /"), "{file} of {} is not served", example.source);
+        }
+    }
+}
+
+/// What an answer has where the rules say nothing.
+fn default_of(name: &str) -> Option<&'static str> {
+    (name == "referrer-policy").then_some("strict-origin-when-cross-origin")
 }

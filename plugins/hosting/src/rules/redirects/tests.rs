@@ -335,6 +335,13 @@ fn circles_are_found_and_the_idioms_are_none() {
     assert_eq!(circles("/* /maintenance 302!", &["/maintenance"]), [1]);
     let chain: String = (0..30).map(|at| format!("/{at} /{}\n", at + 1)).collect();
     assert_eq!(circles(&chain, &[]).len(), 10, "30 redirects are more than browsers follow");
+    let chain: String = (0..300).map(|at| format!("/{at} /{}\n", at + 1)).collect();
+    let findings = read(&chain).loops(|_| false);
+    assert_eq!(findings.len(), 101);
+    assert_eq!(findings[100].message, "and 180 more like these");
+    let warnings = "/a\n".repeat(200);
+    let (_, findings) = Redirects::parse(format!("{warnings}{}", "x".repeat(3_000)).as_bytes());
+    assert!(findings.iter().any(Finding::is_error), "an error is not lost among warnings");
 }
 
 #[test]
