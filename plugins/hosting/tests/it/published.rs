@@ -22,14 +22,16 @@ enum Gets {
 
 use Gets::{File, Nothing, To};
 
+/// Headers of a request.
+type Sent = &'static [(&'static str, &'static str)];
+
 struct Example {
     source: &'static str,
     redirects: &'static str,
     headers: &'static str,
     files: &'static [&'static str],
     /// App, path with its query, headers of the request.
-    requests:
-        &'static [(&'static str, &'static str, &'static [(&'static str, &'static str)], Gets)],
+    requests: &'static [(&'static str, &'static str, Sent, Gets)],
     /// App, path, name of a header of the answer and its value.
     answers: &'static [(&'static str, &'static str, &'static str, Option<&'static str>)],
     /// How many lines are left out, and said.
