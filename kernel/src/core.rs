@@ -14,6 +14,7 @@ use crate::cartridge::{Cartridge, Mode};
 use crate::config::Config;
 use crate::directory::{App, Directory, Snapshot};
 use crate::events::Events;
+use crate::peers::Peers;
 use crate::registry::Registry;
 use crate::registry::service::Services;
 use crate::routing::LOCAL_DOMAIN;
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) secrets: Secrets,
     pub(crate) directory: Arc<Directory>,
     pub(crate) access: Access,
+    pub(crate) peers: Peers,
     pub(crate) events: Events,
     pub(crate) services: Services,
     pub(crate) registry: Arc<Registry>,

@@ -16,6 +16,7 @@ mod events;
 mod failure;
 mod host;
 mod maintenance;
+mod peers;
 mod registry;
 mod routing;
 mod secrets;
@@ -27,6 +28,7 @@ pub use boot::{
     socket_path,
 };
 pub use cartridge::Mode;
+pub use peers::NodeAddress;
 pub use registry::BuiltIn;
 pub use telemetry::Level;
 

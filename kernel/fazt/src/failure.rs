@@ -38,7 +38,7 @@ impl Exit {
 }
 
 /// A failed command: what failed and why, and what to do about it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: Exit,

@@ -10,6 +10,7 @@ mod invoke;
 mod locate;
 mod output;
 mod plugins;
+mod reach;
 #[cfg(all(test, feature = "hosting"))]
 mod reference;
 mod run;

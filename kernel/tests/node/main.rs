@@ -9,5 +9,6 @@ mod authorization;
 mod composition;
 mod events;
 mod hosts;
+mod peers;
 mod settings;
 mod sign_in;

@@ -42,7 +42,7 @@ async fn deploy(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
     };
     let archive = archive(run, path, arguments.is_on("include_private"))?;
 
-    let mut transport = run.connect().await?;
+    let transport = run.connect().await?;
     let began = tokio::time::Instant::now();
     let mut fields = vec![("site_name", name.as_str())];
     if arguments.is_on("spa") {
@@ -53,7 +53,7 @@ async fn deploy(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
     })?;
     let content_type = upload.content_type().to_owned();
     let request = Request::new(Method::Post, "/api/deploy").body(&content_type, upload.into_body());
-    let asked = transport::ask(transport.as_mut(), request).await;
+    let asked = transport::ask(transport.as_ref(), request).await;
     let is_serving = transport.is_serving();
     let closed = transport.close().await;
     let Envelope { data, .. } = asked?;

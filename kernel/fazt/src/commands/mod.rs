@@ -7,6 +7,10 @@ mod cartridge_backup;
 mod cartridge_restore;
 mod first_run;
 mod library;
+mod peer_add;
+mod peer_default;
+mod peer_list;
+mod peer_remove;
 mod plugin_add;
 mod plugin_check;
 mod secret_input;
@@ -42,6 +46,10 @@ pub(crate) const ALL: &[ClientCommand] = &[
     app_deploy::COMMAND,
     cartridge_backup::COMMAND,
     cartridge_restore::COMMAND,
+    peer_add::COMMAND,
+    peer_default::COMMAND,
+    peer_list::COMMAND,
+    peer_remove::COMMAND,
     plugin_add::COMMAND,
     plugin_check::COMMAND,
     server_init::COMMAND,

@@ -39,7 +39,7 @@ impl Transport for InProcess {
         false
     }
 
-    fn send(&mut self, request: Request) -> Sending<'_, Reply> {
+    fn send(&self, request: Request) -> Sending<'_, Reply> {
         Box::pin(async move {
             let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
             let headers = request
@@ -57,7 +57,7 @@ impl Transport for InProcess {
                     body: body::into_sdk(request.body),
                 })
                 .await;
-            Ok(Reply { status: answer.status, body: body::from_sdk(answer.body) })
+            Ok(Reply { status: answer.status, location: None, body: body::from_sdk(answer.body) })
         })
     }
 

@@ -1,0 +1,13 @@
+//! The program itself, on real cartridges.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
+
+#[path = "../golden/mod.rs"]
+mod golden;
+mod home;
+
+mod life;
+#[cfg(feature = "hosting")]
+mod peers;
+#[cfg(feature = "hosting")]
+mod tls;
