@@ -63,6 +63,16 @@ impl Run<'_, '_> {
         Ok(reached.transport)
     }
 
+    /// All commands, with those of the plugins that the node has: that of this machine, unless
+    /// another one is named. A node that cannot be asked adds nothing.
+    pub(crate) async fn whole_catalogue(&self) -> Catalogue {
+        let wanted = self.wanted();
+        let added = stored_manifests(Wanted { to: wanted.to.or(Some(LOCAL)), ..wanted }).await;
+        let mut catalogue = self.catalogue.clone();
+        catalogue.extend(&added);
+        catalogue
+    }
+
     /// The flag that leads the next command to the same place; empty when none was given.
     pub(crate) fn same_place(&self) -> String {
         match (&self.to, &self.db) {
@@ -199,7 +209,7 @@ fn added_manifests(
 }
 
 /// What the wanted node has, as far as it answers.
-pub(crate) async fn stored_manifests(wanted: Wanted<'_>) -> Vec<Manifest> {
+async fn stored_manifests(wanted: Wanted<'_>) -> Vec<Manifest> {
     let asked = async {
         let transport = wanted.reach().await?.transport;
         let asked = transport::ask(transport.as_ref(), Request::new(Method::Get, MANIFESTS)).await;

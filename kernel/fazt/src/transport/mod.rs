@@ -23,6 +23,8 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::locate::Place;
 
+pub(crate) use in_process::Inside;
+
 /// A body that is read chunk by chunk.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Failure>;
 
