@@ -608,6 +608,7 @@ fn raw_request(request: AdminRequest, host: &str) -> RawRequest {
         raw_path: path,
         query,
         client: Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets(),
+        preview: Span::default(),
         text: text.into(),
     };
     RawRequest { head, body: request.body.into_raw() }

@@ -11,6 +11,9 @@ use crate::core::Core;
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(3_600);
 
+/// How often uploads are looked for that broke off: a client that left has its space given back.
+const UPLOADS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Events that every subscriber has dealt with are kept this long, for people.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -23,7 +26,36 @@ const ROWS_PER_ROUND: u32 = 500;
 /// When the kernel has too many tasks.
 pub(crate) fn start(core: &Arc<Core>) -> Result<()> {
     let node = Arc::downgrade(core);
+    let uploads = node.clone();
+    core.tasks.every("uploads", UPLOADS_INTERVAL, move || give_up_uploads(uploads.clone()))?;
     core.tasks.every("maintenance", INTERVAL, move || round(node.clone()))
+}
+
+/// Deletes what arrived of uploads that were dropped.
+async fn give_up_uploads(node: Weak<Core>) -> Result<()> {
+    let Some(core) = node.upgrade() else { return Ok(()) };
+    let dropped = core.cartridge.dropped_uploads();
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    let marked = core.cartridge.write_value(&Owner::kernel(), None, move |tx| {
+        dropped.iter().try_for_each(|id| tx.abandon_upload(*id))?;
+        Ok(())
+    });
+    marked.await?;
+    sweep_uploads(&core).await
+}
+
+/// Deletes abandoned uploads, one short write at a time.
+async fn sweep_uploads(core: &Core) -> Result<()> {
+    loop {
+        let swept = core.cartridge.write_value(&Owner::kernel(), None, |tx| {
+            Ok(tx.delete_abandoned_uploads(ROWS_PER_ROUND)?)
+        });
+        if !swept.await?.more {
+            return Ok(());
+        }
+    }
 }
 
 async fn round(node: Weak<Core>) -> Result<()> {
@@ -33,8 +65,8 @@ async fn round(node: Weak<Core>) -> Result<()> {
     let before_ms = i64::try_from(before_ms).unwrap_or(i64::MAX);
     let removed = core.cartridge.write_value(&Owner::kernel(), None, move |tx| {
         tx.prune_events(before_ms, ROWS_PER_ROUND)?;
-        tx.delete_abandoned_uploads(ROWS_PER_ROUND)?;
         Ok(())
     });
-    Ok(removed.await?)
+    removed.await?;
+    sweep_uploads(&core).await
 }

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use abi_stable::std_types::{RResult, RSlice, RStr};
+use abi_stable::std_types::{RResult, RSlice, RStr, RVec};
 use bytes::Bytes;
 use fazt_abi::abi_stable;
 use fazt_abi::bytes::RawBytes;
@@ -134,6 +134,17 @@ impl Upload {
         let hash = from_raw(self.0.finish().await)?;
         <[u8; 32]>::try_from(hash.as_slice())
             .map_err(|_| Error::internal("the kernel answered with no hash"))
+    }
+}
+
+impl Upload {
+    /// Publishes the content if it has the SHA-256 that was announced, after the sync. Otherwise what
+    /// arrived is removed.
+    ///
+    /// # Errors
+    /// `Invalid` with the code `HASH_MISMATCH`; as [`Cartridge::write`].
+    pub async fn finish_as(self, hash: &[u8; 32]) -> Result<()> {
+        from_raw(self.0.finish_as(hash).await)
     }
 }
 
@@ -510,6 +521,20 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// The sizes of the blobs with these hashes; nothing for one that is not there.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn blob_sizes(&self, hashes: &[[u8; 32]]) -> Result<Vec<Option<u64>>> {
+        from_raw(self.0.blob_sizes(RSlice::from_slice(hashes.as_flattened()))).map(sizes)
+    }
+}
+
+fn sizes(raw: RVec<u64>) -> Vec<Option<u64>> {
+    raw.into_iter().map(|size| Some(size).filter(|size| *size != u64::MAX)).collect()
+}
+
 /// Writes. One savepoint: all of it or nothing.
 #[derive(Debug)]
 pub struct Transaction<'a>(RawTransaction<'a>);
@@ -552,6 +577,16 @@ impl Transaction<'_> {
     /// `Unavailable` from an older kernel.
     pub fn on_commit(&self, action: impl FnOnce() + Send + 'static) -> Result<()> {
         from_raw(self.0.on_commit(RawOnce::new(Arc::new(Deferred(Mutex::new(Some(action)))))))
+    }
+
+    /// Notes that the blobs with these hashes are wanted: garbage collection spares them for three
+    /// quarters of an hour, so that there is time to refer to them. Returns their sizes; nothing for
+    /// one that is not there.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn touch_blobs(&self, hashes: &[[u8; 32]]) -> Result<Vec<Option<u64>>> {
+        from_raw(self.0.touch_blobs(RSlice::from_slice(hashes.as_flattened()))).map(sizes)
     }
 
     /// Advances a durable subscriber's cursor, in the same transaction as its own write.

@@ -129,6 +129,13 @@ impl Request {
         self.text(self.head.host)
     }
 
+    /// The preview label that the host begins with: `k3x` in `k3x--blog.example.com`, which asks for
+    /// one deployment of the app behind `blog`, whichever is active. Nothing on every other host.
+    #[must_use]
+    pub fn preview(&self) -> Option<&str> {
+        Some(self.text(self.head.preview)).filter(|label| !label.is_empty())
+    }
+
     /// The port that the client named, as text; empty when none.
     #[must_use]
     pub fn port(&self) -> &str {

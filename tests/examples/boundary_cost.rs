@@ -182,6 +182,7 @@ fn request() -> RawRequest {
         raw_path: path,
         query: Span::default(),
         client: [0; 16],
+        preview: Span::default(),
         text: text.into(),
     };
     RawRequest { head, body: ROption::RNone }

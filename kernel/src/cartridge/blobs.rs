@@ -4,19 +4,14 @@
 //! blob's id and the chunk's place, so a range is read without an index, and content whose hash is
 //! not known yet is published by filling in the hash, not by moving chunks.
 //!
-//! Content is immutable and stored once, however often it is put. A blob that a [`BlobPin`] holds, or
-//! that was put within the last hour, is never deleted: somebody may be about to refer to it.
+//! Content is immutable and stored once, however often it is put. How it goes away again is in
+//! `collect.rs`.
 //!
 //! A range is read in short reads of its own, at most one chunk each, so a slow client keeps nothing
 //! from shrinking. Large values are read through SQLite's blob handles, which are many times faster
 //! than a SELECT.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    ops::ControlFlow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, ops::ControlFlow};
 
 use rusqlite::blob::Blob;
 use sha2::{Digest as _, Sha256};
@@ -84,8 +79,8 @@ impl HashedContent {
 /// What is known about stored content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobInfo {
-    id: i64,
-    chunked: bool,
+    pub(super) id: i64,
+    pub(super) chunked: bool,
     /// The hash.
     pub hash: BlobHash,
     /// Length in bytes.
@@ -122,44 +117,6 @@ impl WriteTx<'_> {
             }
         }
         Ok(content.hash)
-    }
-
-    /// Deletes content, unless somebody may still want it; returns whether it is gone.
-    ///
-    /// The caller has made sure that no table refers to it. At most one blob of ordinary size per
-    /// closure, so that others are not held up.
-    ///
-    /// # Errors
-    /// What the statements ran into.
-    pub fn delete_blob(&self, hash: BlobHash) -> Result<bool, SqlError> {
-        let Some(info) = find(self.session, hash)? else { return Ok(true) };
-        let young = info.put_at_ms > self.now_ms() - SPARED_MS;
-        if young || self.pins().holds(hash) {
-            return Ok(false);
-        }
-        self.delete_row(info.id)?;
-        Ok(true)
-    }
-
-    /// Deletes what is left of uploads that did not finish within an hour, at most `limit` of them;
-    /// returns how many.
-    ///
-    /// # Errors
-    /// What the statements ran into.
-    pub fn delete_abandoned_uploads(&self, limit: u32) -> Result<u64, SqlError> {
-        let mut ids = Vec::new();
-        self.session.own_query(
-            "SELECT id FROM blob WHERE hash IS NULL AND put_at < ?1 ORDER BY put_at LIMIT ?2",
-            &[Value::Integer(self.now_ms() - SPARED_MS), Value::Integer(i64::from(limit))],
-            &mut |row| {
-                ids.extend(row.integer(0));
-                ControlFlow::Continue(())
-            },
-        )?;
-        for &id in &ids {
-            self.delete_row(id)?;
-        }
-        Ok(ids.len() as u64)
     }
 
     /// Begins an upload whose hash is not known yet; returns its id.
@@ -232,7 +189,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Notes that content is wanted again; returns whether it is there.
+    /// Notes that content was put again; returns whether it is there.
     fn touch(&self, hash: BlobHash) -> Result<bool, SqlError> {
         let changed = self.own_execute(
             "UPDATE blob SET put_at = max(put_at, ?2) WHERE hash = ?1",
@@ -284,78 +241,9 @@ impl Reader<'_> {
     ) -> Result<usize, SqlError> {
         read_at(self.session(), info, offset, into)
     }
-
-    /// Hands the blobs after `after` (in the order of their hashes) that were last put before
-    /// `before_ms` to `each`. For garbage collection.
-    ///
-    /// # Errors
-    /// As [`Reader::query`].
-    pub fn blobs_put_before(
-        &self,
-        before_ms: i64,
-        after: Option<BlobHash>,
-        limit: u32,
-        each: &mut dyn FnMut(&BlobInfo) -> ControlFlow<()>,
-    ) -> Result<(), SqlError> {
-        let after = after.map_or_else(Vec::new, |hash| hash.0.to_vec());
-        self.session().own_query(
-            "SELECT id, size, put_at, data IS NULL, hash FROM blob \
-             WHERE hash > ?1 AND put_at < ?2 ORDER BY hash LIMIT ?3",
-            &[Value::Blob(&after), Value::Integer(before_ms), Value::Integer(i64::from(limit))],
-            &mut |row| {
-                let Ok(hash) = row.blob(4).map(<[u8; 32]>::try_from) else {
-                    return ControlFlow::Continue(());
-                };
-                match (hash, info(row, BlobHash(hash.unwrap_or_default()))) {
-                    (Ok(_), Ok(info)) => each(&info),
-                    _ => ControlFlow::Continue(()),
-                }
-            },
-        )
-    }
 }
 
-/// Which content responses hold, so that it is not deleted under them.
-#[derive(Debug, Default)]
-pub(super) struct Pins(Mutex<HashMap<BlobHash, usize>>);
-
-impl Pins {
-    fn holds(&self, hash: BlobHash) -> bool {
-        self.lock().contains_key(&hash)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<BlobHash, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps content from being deleted while it is held.
-#[derive(Debug)]
-pub struct BlobPin {
-    pins: Arc<Pins>,
-    hash: BlobHash,
-}
-
-impl BlobPin {
-    pub(super) fn new(pins: &Arc<Pins>, hash: BlobHash) -> Self {
-        *pins.lock().entry(hash).or_default() += 1;
-        Self { pins: Arc::clone(pins), hash }
-    }
-}
-
-impl Drop for BlobPin {
-    fn drop(&mut self) {
-        let mut pins = self.pins.lock();
-        if let Some(count) = pins.get_mut(&self.hash) {
-            *count -= 1;
-            if *count == 0 {
-                pins.remove(&self.hash);
-            }
-        }
-    }
-}
-
-fn find(session: &Session, hash: BlobHash) -> Result<Option<BlobInfo>, SqlError> {
+pub(super) fn find(session: &Session, hash: BlobHash) -> Result<Option<BlobInfo>, SqlError> {
     let mut found = None;
     session.own_query(
         "SELECT id, size, put_at, data IS NULL FROM blob WHERE hash = ?1",
@@ -368,7 +256,7 @@ fn find(session: &Session, hash: BlobHash) -> Result<Option<BlobInfo>, SqlError>
     found.transpose()
 }
 
-fn info(row: &super::Row<'_>, hash: BlobHash) -> Result<BlobInfo, SqlError> {
+pub(super) fn info(row: &super::Row<'_>, hash: BlobHash) -> Result<BlobInfo, SqlError> {
     Ok(BlobInfo {
         id: row.integer(0)?,
         size: u64::try_from(row.integer(1)?).unwrap_or(0),
@@ -430,7 +318,4 @@ fn missing_part(info: &BlobInfo) -> SqlError {
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks that one blob has at most; 256 GiB.
-const CHUNKS_PER_BLOB: i64 = 1 << 20;
-
-/// How long content is spared after it was put, in milliseconds.
-const SPARED_MS: i64 = 60 * 60 * 1_000;
+pub(super) const CHUNKS_PER_BLOB: i64 = 1 << 20;

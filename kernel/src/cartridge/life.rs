@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use super::{
     access::Tables,
     background::Background,
-    blobs::Pins,
     checkpoint,
+    collect::{DroppedUploads, Pins},
     error::{CartridgeError, SqlError},
     events, file,
     lock::Lock,
@@ -82,6 +82,7 @@ pub(super) struct Shared {
     pub(super) scans: Scans,
     pub(super) background: Background,
     pub(super) pins: Arc<Pins>,
+    pub(super) dropped_uploads: DroppedUploads,
     /// Frames in the log after the latest commit.
     pub(super) frames: Arc<AtomicU64>,
     pub(super) newest_event: watch::Sender<i64>,
@@ -126,6 +127,7 @@ impl Shared {
             scans,
             background: Background::default(),
             pins: Arc::default(),
+            dropped_uploads: DroppedUploads::default(),
             frames: Arc::default(),
             newest_event: watch::Sender::new(newest_event),
             failed: watch::Sender::new(None),

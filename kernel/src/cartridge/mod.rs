@@ -34,6 +34,7 @@ mod background;
 mod backup;
 mod blobs;
 mod checkpoint;
+mod collect;
 mod error;
 mod events;
 mod file;
@@ -66,7 +67,8 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::{
     backup::Existing,
-    blobs::{BlobHash, BlobInfo, BlobPin, HashedContent},
+    blobs::{BlobHash, BlobInfo, HashedContent},
+    collect::{BlobPin, Swept},
     error::{CartridgeError, SqlError, SqlErrorKind, TxError},
     events::{Event, SubscribeFrom},
     inspect::{CartridgeInfo, TableInfo, Verification},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    blobs::Pins,
+    collect::Pins,
     error::{SqlError, SqlErrorKind},
     owner::Owner,
     queue::AppKey,

@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     AppKey, Cartridge,
-    blobs::{BlobHash, BlobInfo, BlobPin, CHUNK_BYTES, read_at},
+    blobs::{BlobHash, BlobInfo, CHUNK_BYTES, read_at},
+    collect::BlobPin,
     error::{CartridgeError, SqlError, SqlErrorKind, TxError},
     owner::Owner,
 };
@@ -12,8 +13,8 @@ use super::{
 /// Content on its way in. Holds at most one chunk in memory and commits each chunk by itself, so that
 /// a large file neither fills the log nor holds up other writers.
 ///
-/// Nothing is visible before [`BlobUpload::finish`]. An upload that is dropped leaves parts behind,
-/// which [`super::WriteTx::delete_abandoned_uploads`] removes.
+/// Nothing is visible before [`BlobUpload::finish`]. An upload that is dropped leaves parts behind;
+/// [`Cartridge::dropped_uploads`] names it to whoever removes them.
 #[derive(Debug)]
 pub struct BlobUpload {
     cartridge: Cartridge,
@@ -127,6 +128,7 @@ impl BlobUpload {
                 Ok(())
             })
             .await?;
+        self.id = None;
         Ok(hash)
     }
 
@@ -136,7 +138,12 @@ impl BlobUpload {
     /// As [`Cartridge::write`].
     pub async fn discard(self) -> Result<(), CartridgeError> {
         let Some(id) = self.id else { return Ok(()) };
-        self.cartridge.write_value(&self.owner, self.app, move |tx| Ok(tx.delete_row(id)?)).await
+        let discarded = self.cartridge.write_value(&self.owner, self.app, move |tx| {
+            tx.abandon_upload(id)?;
+            tx.delete_abandoned_uploads(1)?;
+            Ok(())
+        });
+        discarded.await
     }
 
     async fn flush(&mut self) -> Result<(), CartridgeError> {
@@ -169,6 +176,14 @@ impl BlobUpload {
             return Err(TxError::Aborted("the upload was interrupted".to_owned()).into());
         }
         Ok(())
+    }
+}
+
+impl Drop for BlobUpload {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.cartridge.shared().dropped_uploads.add(id);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use fazt_abi::http::{RawRequest, RawResponse};
 use fazt_sdk::call::RequestId;
 use fazt_sdk::http::Method;
 use fazt_sdk::{Error, Result};
+use http::HeaderValue;
 
 use super::body::IncomingBody;
 
@@ -54,6 +55,10 @@ pub struct EdgeRequest {
     pub raw: RawRequest,
     /// The peer is a loopback or Unix socket on this machine and nobody forwarded the request.
     pub local: bool,
+    /// The request has a `Cookie` or `Authorization` field.
+    pub carries_credentials: bool,
+    /// The first `Accept` field, for the shape of an error.
+    pub accept: Option<HeaderValue>,
     /// The request is a valid WebSocket handshake (RFC 6455 §4.2.1).
     pub expects_socket: bool,
     /// The user id of the process at the other end of a Unix socket.
@@ -94,6 +99,8 @@ impl EdgeRequest {
             request_id,
             raw,
             local: true,
+            carries_credentials: true,
+            accept: None,
             expects_socket: false,
             peer_uid: None,
             body_limit: BodyLimit(None),

@@ -1,10 +1,11 @@
 //! Response heads that are checked once and sent many times.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use fazt_abi::http::{Prepared, RawPrepared};
 use fazt_sdk::{Error, Result};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::response;
 
@@ -30,10 +31,11 @@ impl PreparedHead {
                 ))
             };
             let name = HeaderName::from_bytes(name).map_err(|_| refuse("name"))?;
-            let value = HeaderValue::from_bytes(value).map_err(|_| refuse("value"))?;
+            let checked = HeaderValue::from_bytes(value).map_err(|_| refuse("value"))?;
             if response::is_ours(&name) {
                 continue;
             }
+            let value = if is_common(&name) { common(checked) } else { checked };
             headers
                 .try_append(name, value)
                 .map_err(|_| Error::invalid("a response head has too many fields"))?;
@@ -60,6 +62,47 @@ impl PreparedHead {
         let record: Option<&Self> = unsafe { handle.record(key()) };
         record.map(|head| &head.headers)
     }
+}
+
+/// Whether the values of this field are few and stand in many heads.
+fn is_common(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::CONTENT_TYPE
+            | header::CACHE_CONTROL
+            | header::ACCEPT_RANGES
+            | header::VARY
+            | header::CONTENT_ENCODING
+            | header::X_CONTENT_TYPE_OPTIONS
+            | header::REFERRER_POLICY
+    )
+}
+
+/// Values that are kept for ever, and the bytes of one of them: 64 KiB at most.
+const COMMON_MAX: usize = 512;
+const COMMON_BYTES_MAX: usize = 128;
+
+/// The same value, from the one copy that this process keeps of it.
+///
+/// Such a value takes no memory of its own, and copying it counts no references, which processors
+/// would pass to and fro for every response. Past the bounds the value stays what it is.
+fn common(value: HeaderValue) -> HeaderValue {
+    static KEPT: Mutex<Vec<&'static [u8]>> = Mutex::new(Vec::new());
+    if value.len() > COMMON_BYTES_MAX {
+        return value;
+    }
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = kept.iter().copied().find(|bytes| *bytes == value.as_bytes());
+    let bytes = match found {
+        Some(bytes) => bytes,
+        None if kept.len() < COMMON_MAX => {
+            let bytes: &'static [u8] = value.as_bytes().to_vec().leak();
+            kept.push(bytes);
+            bytes
+        }
+        None => return value,
+    };
+    HeaderValue::from_maybe_shared(Bytes::from_static(bytes)).unwrap_or(value)
 }
 
 impl Prepared for PreparedHead {

@@ -9,7 +9,7 @@ use fazt_abi::http::{Field, RawBody, RawRequest, RawRequestHead, Span};
 use fazt_sdk::call::RequestId;
 use fazt_sdk::http::Method;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -40,13 +40,14 @@ pub(super) fn canonical(
     expects_socket: bool,
 ) -> Result<EdgeRequest, Refusal> {
     let method = method(&parts.method)?;
-    check_transfer_encoding(&parts.headers)?;
+    let survey = Survey::of(&parts.headers);
+    survey.check_transfer_encoding()?;
     let raw_path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
     if target_len(&parts.uri) as u64 > rules.limits.uri_bytes {
         return Err(Refusal::new(414, "URI_TOO_LONG", "the address is too long"));
     }
-    let authority = authority(&parts.uri, &parts.headers)?;
+    let authority = authority(&parts.uri, &survey)?;
     let path = canonical::path(raw_path.as_bytes()).map_err(bad)?;
 
     let mut text = Text::with_capacity(
@@ -56,11 +57,7 @@ pub(super) fn canonical(
             + raw_path.len()
             + query.len()
             + path.len()
-            + parts
-                .headers
-                .iter()
-                .map(|(name, value)| name.as_str().len() + value.len())
-                .sum::<usize>(),
+            + survey.bytes,
     );
     let mut fields = Vec::with_capacity(parts.headers.len());
     let method_span = text.push(method.as_str().as_bytes());
@@ -77,7 +74,7 @@ pub(super) fn canonical(
         fields.push(Field { name, value: text.push(value.as_bytes()) });
     }
 
-    let origin = Origin::of(link, &parts.headers, rules.trusted);
+    let origin = Origin::of(link, &parts.headers, &survey, rules.trusted);
     let (raw_body, body_limit) = if body.is_end_stream() {
         (ROption::RNone, BodyLimit(None))
     } else {
@@ -97,12 +94,16 @@ pub(super) fn canonical(
         raw_path: raw_path_span,
         query,
         client: address::to_v6(origin.client).octets(),
+        // Which part of the host is a preview label is for the router to say: the edge knows no names.
+        preview: Span::default(),
     };
     Ok(EdgeRequest {
         method,
         request_id,
         raw: RawRequest { head, body: raw_body },
         local: origin.local,
+        carries_credentials: survey.carries_credentials,
+        accept: survey.accept.cloned(),
         expects_socket,
         peer_uid: link.peer.uid,
         body_limit,
@@ -148,18 +149,63 @@ fn method(method: &http::Method) -> Result<Method, Refusal> {
     }
 }
 
-/// Refuses codings other than `chunked` alone, which hyper would hand on undecoded
-/// (RFC 9112 §6.1).
-fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Refusal::new(
-            501,
-            "UNKNOWN_CODING",
-            "the only transfer coding that this server knows is `chunked`",
-        )),
+/// What one walk over the header fields finds.
+#[derive(Default)]
+struct Survey<'a> {
+    host: Option<&'a HeaderValue>,
+    hosts: u32,
+    coding: Option<&'a HeaderValue>,
+    codings: u32,
+    accept: Option<&'a HeaderValue>,
+    carries_credentials: bool,
+    was_forwarded: bool,
+    /// Of all names and values together.
+    bytes: usize,
+}
+
+impl<'a> Survey<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut survey = Self::default();
+        for (name, value) in headers {
+            let name = name.as_str();
+            survey.bytes += name.len() + value.len();
+            match name {
+                "host" => {
+                    survey.host = Some(value);
+                    survey.hosts += 1;
+                }
+                "transfer-encoding" => {
+                    survey.coding = Some(value);
+                    survey.codings += 1;
+                }
+                "accept" => survey.accept = survey.accept.or(Some(value)),
+                "cookie" | "authorization" => survey.carries_credentials = true,
+                // Only proxies send these.
+                "x-forwarded-for" | "forwarded" | "x-real-ip" | "via" => {
+                    survey.was_forwarded = true;
+                }
+                _ => {}
+            }
+        }
+        survey
+    }
+
+    /// Refuses codings other than `chunked` alone, which hyper would hand on undecoded
+    /// (RFC 9112 §6.1).
+    fn check_transfer_encoding(&self) -> Result<(), Refusal> {
+        match self.coding {
+            None => Ok(()),
+            Some(value)
+                if self.codings == 1 && value.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(Refusal::new(
+                501,
+                "UNKNOWN_CODING",
+                "the only transfer coding that this server knows is `chunked`",
+            )),
+        }
     }
 }
 
@@ -169,9 +215,8 @@ fn target_len(uri: &Uri) -> usize {
 }
 
 /// The one authority of a request (RFC 9112 §3.2).
-fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Authority<'a>, Refusal> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+fn authority<'a>(uri: &'a Uri, survey: &Survey<'a>) -> Result<Authority<'a>, Refusal> {
+    let Some(host) = survey.host.filter(|_| survey.hosts == 1) else {
         return Err(Refusal::new(400, "BAD_REQUEST", "exactly one `host` field is needed"));
     };
     let host = canonical::authority(host.as_bytes()).map_err(bad)?;
@@ -194,7 +239,12 @@ struct Origin {
 }
 
 impl Origin {
-    fn of(link: &Link, headers: &HeaderMap, trusted: &[address::Range]) -> Self {
+    fn of(
+        link: &Link,
+        headers: &HeaderMap,
+        survey: &Survey<'_>,
+        trusted: &[address::Range],
+    ) -> Self {
         let Some(peer) = link.peer.address.map(|address| address.ip().to_canonical()) else {
             let client = IpAddr::from([127, 0, 0, 1]);
             return Self { client, secure: link.peer.secure, local: true };
@@ -203,7 +253,7 @@ impl Origin {
             client: peer,
             secure: link.peer.secure,
             // Whatever passed through a proxy came from elsewhere, also when nobody configured it.
-            local: peer.is_loopback() && !headers.keys().any(is_of_a_proxy),
+            local: peer.is_loopback() && !survey.was_forwarded,
         };
         if trusted.iter().any(|range| range.contains(peer)) {
             let forwarded = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
@@ -214,9 +264,4 @@ impl Origin {
         }
         origin
     }
-}
-
-/// Whether only proxies send this field.
-fn is_of_a_proxy(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "x-forwarded-for" | "forwarded" | "x-real-ip" | "via")
 }

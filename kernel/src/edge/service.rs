@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -59,7 +59,9 @@ pub(super) async fn answer<G: Gateway>(
     };
     // The request's own map is emptied and filled again: it has room already.
     headers.clear();
-    let outcome = watch(&shared, &exchange.link, respond(&shared, request, headers)).await;
+    // Pinned where it is made: moving it costs more than answering from memory.
+    let work = pin!(respond(&shared, request, headers));
+    let outcome = watch(&shared, &exchange.link, work).await;
     let checked = match outcome {
         Ok(checked) => checked,
         Err(error) => {
@@ -120,10 +122,10 @@ async fn respond<G: Gateway>(
 async fn watch<G: Gateway, T>(
     shared: &Shared<G>,
     link: &Link,
-    work: impl Future<Output = Result<T, Error>>,
+    work: Pin<&mut impl Future<Output = Result<T, Error>>>,
 ) -> Result<T, Error> {
-    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
-    let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    let mut work = AssertUnwindSafe(work).catch_unwind();
+    let first = poll_fn(|context| Poll::Ready(work.poll_unpin(context))).await;
     let outcome = match first {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => {
@@ -131,7 +133,7 @@ async fn watch<G: Gateway, T>(
             let (mut spent, mut allowed) = (0, shared.limits.request_ms);
             loop {
                 let rest = Duration::from_millis(allowed - spent);
-                if let Ok(outcome) = tokio::time::timeout(rest, work.as_mut()).await {
+                if let Ok(outcome) = tokio::time::timeout(rest, &mut work).await {
                     break outcome;
                 }
                 spent = allowed;

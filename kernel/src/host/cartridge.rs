@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use abi_stable::std_types::{RResult, RSlice, RStr};
+use abi_stable::std_types::{RResult, RSlice, RStr, RVec};
 use fazt_abi::FfiFuture;
 use fazt_abi::closure::{RawOnce, RawScan, RawWrite, ReaderVisitor, RowVisitor, Visit};
 use fazt_abi::error::RawError;
@@ -152,6 +152,16 @@ fn lend(
     }
 }
 
+/// One size for each hash, `u64::MAX` where there is no such blob.
+fn sizes(
+    hashes: &[u8],
+    size: impl Fn(BlobHash) -> Result<Option<u64>, SqlError>,
+) -> RResult<RVec<u64>, RawError> {
+    let (hashes, _) = hashes.as_chunks::<32>();
+    let sizes = hashes.iter().map(|hash| Ok(size(BlobHash(*hash))?.unwrap_or(u64::MAX)));
+    to_raw(sizes.collect::<Result<RVec<u64>, SqlError>>().map_err(Error::from))
+}
+
 struct Reading<'s, 'c>(&'c Reader<'s>);
 
 impl Read for Reading<'_, '_> {
@@ -194,6 +204,10 @@ impl Read for Reading<'_, '_> {
             Err(error) => RResult::RErr(error.into()),
         }
     }
+
+    fn blob_sizes(&self, hashes: RSlice<'_, u8>) -> RResult<RVec<u64>, RawError> {
+        sizes(&hashes, |hash| Ok(self.0.blob(hash)?.map(|info| info.size)))
+    }
 }
 
 struct Writing<'w, 'c>(&'c WriteTx<'w>);
@@ -225,5 +239,9 @@ impl Transact for Writing<'_, '_> {
     fn on_commit(&self, action: RawOnce) -> RResult<(), RawError> {
         self.0.on_commit(Box::new(move || action.run()));
         RResult::ROk(())
+    }
+
+    fn touch_blobs(&self, hashes: RSlice<'_, u8>) -> RResult<RVec<u64>, RawError> {
+        sizes(&hashes, |hash| self.0.touch_blob(hash))
     }
 }

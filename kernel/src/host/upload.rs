@@ -13,7 +13,9 @@ use fazt_abi::host::{RawUpload, Upload};
 use fazt_sdk::{Error, Result};
 
 use super::{ready, to_raw};
-use crate::cartridge::{AppKey, BlobUpload, Cartridge, HashedContent, Owner};
+use crate::cartridge::{
+    AppKey, BlobHash, BlobUpload, Cartridge, CartridgeError, HashedContent, Owner, TxError,
+};
 use crate::registry::contained::stopped;
 use crate::registry::service::Consumer;
 
@@ -96,6 +98,21 @@ impl Upload for Arriving {
         guarded(async move {
             let finished = async { Ok(this.take()?.finish(None).await?) };
             to_raw(finished.await.map(|hash| RVec::from(hash.0.to_vec())))
+        })
+    }
+
+    fn finish_as(self: &Arc<Self>, hash: &[u8; 32]) -> FfiFuture<RResult<(), RawError>> {
+        let (this, hash) = (Arc::clone(self), BlobHash(*hash));
+        guarded(async move {
+            let finished = async {
+                match this.take()?.finish(Some(hash)).await {
+                    Err(CartridgeError::Tx(TxError::Aborted(why))) => {
+                        Err(Error::invalid(why).with_code("HASH_MISMATCH"))
+                    }
+                    other => Ok(other.map(drop)?),
+                }
+            };
+            to_raw(finished.await)
         })
     }
 }

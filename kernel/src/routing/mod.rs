@@ -18,11 +18,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi_stable::std_types::RResult;
-use fazt_abi::http::{RawRequestHead, RawResponse};
+use fazt_abi::http::{RawRequestHead, RawResponse, Span};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::{Method, Response};
 use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
+use http::HeaderValue;
 
 use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
@@ -83,12 +84,16 @@ impl Gateway for Router {
 }
 
 impl Router {
-    async fn answer(&self, request: EdgeRequest) -> RawResponse {
+    async fn answer(&self, mut request: EdgeRequest) -> RawResponse {
         if let Some(uid) = request.peer_uid {
             return admin::socket(&self.core, uid, request).await;
         }
         match place(&self.core, &request) {
-            Place::App(app) => self.route(Surface::App, Some(app), request).await,
+            Place::App { app, preview_bytes } => {
+                let head = &mut request.raw.head;
+                head.preview = Span { start: head.host.start, len: preview_bytes };
+                self.route(Surface::App, Some(app), request).await
+            }
             Place::Node => self.route(Surface::Node, None, request).await,
             Place::Admin => admin::request(&self.core, request).await,
             Place::Redirect(url) => Response::new(302)
@@ -113,8 +118,14 @@ impl Router {
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
         }
-        remove_credentials(&mut request.raw.head);
-        let shape = shape_of(&request.raw.head);
+        let (is_api, accept) = (path == "/api" || path.starts_with("/api/"), request.accept.take());
+        let shape = || {
+            let asks_json = || Shape::of("", accept.iter().map(HeaderValue::as_bytes));
+            if is_api { Shape::Json } else { asks_json() }
+        };
+        if request.carries_credentials {
+            remove_credentials(&mut request.raw.head);
+        }
         match self.dispatch(surface, app, request) {
             Ok(Some(dispatch)) => match dispatch.answer().await {
                 Ok(response) => response,
@@ -204,7 +215,7 @@ fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
 }
 
 /// Captures are found in the path; the head's spans count from the start of its text.
-fn shift(captures: &mut [fazt_abi::http::Span], start: u32) {
+fn shift(captures: &mut [Span], start: u32) {
     for capture in captures {
         capture.start += start;
     }
@@ -240,13 +251,6 @@ fn is_key(authorization: &[u8]) -> bool {
     })
 }
 
-/// Decides the shape of an error only when there is one.
-fn shape_of(head: &RawRequestHead) -> impl Fn() -> Shape + use<> {
-    let path = head::text(head, head.path);
-    let json = Shape::of(path, head::values(head, "accept")) == Shape::Json;
-    move || if json { Shape::Json } else { Shape::Text }
-}
-
 /// An error as a response; defects go to the log with the id that the client sees.
 fn fail(core: &Core, error: &Error, shape: Shape, request_id: RequestId) -> RawResponse {
     if error.kind() == fazt_sdk::ErrorKind::Internal {
@@ -274,7 +278,7 @@ impl Observed {
         let head = &request.raw.head;
         let host = head::text(head, head.host).to_owned();
         let app = match place(core, request) {
-            Place::App(app) => Some(app),
+            Place::App { app, .. } => Some(app),
             Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
         };
         Self {

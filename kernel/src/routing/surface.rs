@@ -14,8 +14,13 @@ pub(crate) enum Place {
     Node,
     /// The owner's surface.
     Admin,
-    /// An app.
-    App(AppId),
+    /// An app; of its deployments the active one, unless the host begins with a preview label.
+    App {
+        /// Which.
+        app: AppId,
+        /// Bytes of the preview label at the start of the host; 0 when there is none.
+        preview_bytes: u32,
+    },
     /// Somewhere else.
     Redirect(Arc<str>),
     /// Nowhere: the constant page.
@@ -40,10 +45,27 @@ pub(crate) fn place(host: &str, domain: &str, directory: &Snapshot) -> Place {
         "admin" => Place::Admin,
         "root" => Place::Node,
         _ => match directory.aliases.get(label).map(|alias| &alias.target) {
-            Some(Target::App(id)) => Place::App(*id),
+            Some(Target::App(id)) => Place::App { app: *id, preview_bytes: 0 },
             Some(Target::Redirect(url)) => Place::Redirect(Arc::clone(url)),
-            Some(Target::Reserved) | None => Place::Unknown,
+            Some(Target::Reserved) => Place::Unknown,
+            None => preview(label, directory),
         },
+    }
+}
+
+/// The place of `PREVIEW--ALIAS`, which no alias is called: the app behind ALIAS, if it is one.
+///
+/// A preview label has letters and digits only, so the first `--` ends it, also before an alias that
+/// has one itself.
+fn preview(label: &str, directory: &Snapshot) -> Place {
+    let Some((preview, alias)) = label.split_once("--") else { return Place::Unknown };
+    let is_label = !preview.is_empty()
+        && preview.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    match directory.aliases.get(alias).map(|alias| &alias.target) {
+        Some(Target::App(id)) if is_label => {
+            Place::App { app: *id, preview_bytes: u32::try_from(preview.len()).unwrap_or(0) }
+        }
+        _ => Place::Unknown,
     }
 }
 
@@ -55,11 +77,14 @@ mod tests {
     #[test]
     fn hosts_lead_where_the_directory_says() {
         let id = AppId::from_key(*b"000000000000").unwrap();
+        let other = AppId::from_key(*b"111111111111").unwrap();
+        let app = |app, preview_bytes| Place::App { app, preview_bytes };
         let mut directory = Snapshot::default();
         for (name, target) in [
             ("blog", Target::App(id)),
             ("old", Target::Redirect("https://new.example".into())),
             ("kept", Target::Reserved),
+            ("x--y", Target::App(other)),
         ] {
             directory
                 .aliases
@@ -69,7 +94,19 @@ mod tests {
             ("example.com", Place::Node),
             ("root.example.com", Place::Node),
             ("admin.example.com", Place::Admin),
-            ("blog.example.com", Place::App(id)),
+            ("blog.example.com", app(id, 0)),
+            ("k3xab9--blog.example.com", app(id, 6)),
+            ("x--y.example.com", app(other, 0)),
+            ("k3x--x--y.example.com", app(other, 3)),
+            ("--blog.example.com", Place::Unknown),
+            ("a-b--blog.example.com", Place::Unknown),
+            ("a_b--blog.example.com", Place::Unknown),
+            ("k3x--old.example.com", Place::Unknown),
+            ("k3x--kept.example.com", Place::Unknown),
+            ("k3x--none.example.com", Place::Unknown),
+            ("k3x--admin.example.com", Place::Unknown),
+            ("k3x--.example.com", Place::Unknown),
+            ("k3x--blog.a.example.com", Place::Unknown),
             ("old.example.com", Place::Redirect("https://new.example".into())),
             ("kept.example.com", Place::Unknown),
             ("none.example.com", Place::Unknown),

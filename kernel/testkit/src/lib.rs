@@ -14,9 +14,11 @@ mod answer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use fazt_kernel::clock::Clock;
+use fazt_kernel::clock::SystemClock;
 use fazt_kernel::{AdminRequest, BootOptions, Kernel, Level, Mode};
 use fazt_sdk::call::Principal;
 use fazt_sdk::http::{Body, Method};
@@ -24,8 +26,45 @@ use fazt_sdk::{AppId, Error, Result};
 use serde_json::Value;
 
 pub use answer::Answer;
-pub use fazt_kernel::clock::ManualClock;
+pub use fazt_kernel::clock::{Clock, ManualClock};
 pub use fazt_kernel::{BuiltIn, Connection};
+
+/// The machine's clock, set ahead as far as the test says.
+#[derive(Debug)]
+pub struct SkippingClock {
+    machine: SystemClock,
+    skipped_ms: AtomicI64,
+}
+
+impl SkippingClock {
+    /// Starts at the machine's time.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { machine: SystemClock::new(), skipped_ms: AtomicI64::new(0) }
+    }
+
+    /// Skips some time.
+    pub fn skip(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.skipped_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Default for SkippingClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SkippingClock {
+    fn unix_ms(&self) -> i64 {
+        self.machine.unix_ms().saturating_add(self.skipped_ms.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+}
 
 /// A node on a temporary cartridge. The cartridge goes with it.
 pub struct TestKernel {
@@ -83,12 +122,25 @@ impl TestKernel {
         libraries: Vec<PathBuf>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::configured_at(built_in, libraries, settings, None).await
+    }
+
+    /// Like [`Self::configured`], at a time that the test decides.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn configured_at(
+        built_in: Vec<BuiltIn>,
+        libraries: Vec<PathBuf>,
+        settings: &[(&str, &str)],
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self> {
         let directory = temporary()?;
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (selection, clock) = (None, None);
+        let selection = None;
         let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
         kernel.start().await?;
         for library in libraries {

@@ -138,6 +138,7 @@ fn an_upload_is_not_seen_before_its_end_and_its_leavings_are_removed() {
     let sweep = || {
         block_on(cartridge.write_value(&note(), None, |tx| Ok(tx.delete_abandoned_uploads(10)?)))
             .unwrap()
+            .uploads
     };
     assert_eq!(sweep(), 0, "somebody may still be uploading");
     clock.advance(Duration::from_secs(3_601));

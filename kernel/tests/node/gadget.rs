@@ -86,6 +86,7 @@ impl Plugin for Gadget {
             .setting(Setting::text("label", "").doc("Whose it is."))
             .route(Route::app(Method::Get, "/_gadget/wait/{test}").public())
             .route(Route::app(Method::Get, "/_gadget/headers").public())
+            .route(Route::app(Method::Get, "/_gadget/preview").public())
             .route(Route::admin(Method::Get, "/api/gadget-raw"))
             .route(Route::admin(Method::Post, "/api/gadget-raw"))
             .route(Route::admin(Method::Post, "/api/gadget-raw/{app}").scope(Scope::Deploy))
@@ -98,6 +99,7 @@ impl Plugin for Gadget {
         Ok(Started::new()
             .handle("/_gadget/wait/{test}", Wait)
             .handle("/_gadget/headers", Headers)
+            .handle("/_gadget/preview", Preview)
             .handle("/api/gadget-raw", Raw)
             .handle("/api/gadget-raw/{app}", Raw)
             .operation("GET /api/gadget/{app}", OfApp)
@@ -128,6 +130,16 @@ impl Handler for Headers {
     async fn call(&self, _: &Call, request: Request) -> Result<Response> {
         let all = ["cookie", "authorization"].map(|name| request.header(name).unwrap_or_default());
         Ok(Response::text(String::from_utf8_lossy(&all.join(&b'|')).into_owned()))
+    }
+}
+
+/// Answers with the app and the preview label that it was asked for.
+struct Preview;
+
+impl Handler for Preview {
+    async fn call(&self, call: &Call, request: Request) -> Result<Response> {
+        let app = call.app().map(|app| app.to_string()).unwrap_or_default();
+        Ok(Response::text(format!("{app} {:?} {}", request.preview(), request.host())))
     }
 }
 

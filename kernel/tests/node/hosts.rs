@@ -101,6 +101,30 @@ async fn a_redirect_goes_where_the_owner_said_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_preview_host_leads_to_the_app_and_tells_the_plugin_which_deployment_is_meant() {
+    let node = node("example.com").await;
+    let app = node.app("blog").await.unwrap();
+    let ask = async |connection: Connection, host: &str| {
+        node.exchange(connection, host, Method::Get, "/_gadget/preview", &[], "").await
+    };
+    for (host, preview) in
+        [("blog.example.com", "None"), ("k3xab9k3xab9--blog.example.com", "Some(\"k3xab9k3xab9\")")]
+    {
+        let answer = ask(Connection::Tls, host).await;
+        assert_eq!((answer.status, answer.text()), (200, format!("{app} {preview} {host}")));
+    }
+    let here = ask(Connection::Loopback, "k3x--blog.localhost").await;
+    assert_eq!(here.text(), format!("{app} Some(\"k3x\") k3x--blog.localhost"));
+    for host in ["k3x--none.example.com", "--blog.example.com", "k3x--admin.example.com"] {
+        assert_eq!(ask(Connection::Tls, host).await.status, 404, "{host}");
+    }
+    // Whoever is called so is meant, and no deployment of somebody else.
+    let exact = node.app("k3x--blog").await.unwrap();
+    let answer = ask(Connection::Tls, "k3x--blog.example.com").await;
+    assert_eq!(answer.text(), format!("{exact} None k3x--blog.example.com"));
+}
+
+#[tokio::test]
 async fn names_that_the_node_needs_are_kept_from_aliases_and_apps() {
     let node = node("example.com").await;
     for name in ["admin", "root", "localhost", "fazt", "Blog", "a.b", "a_b", "", "-a", "xn--a"] {

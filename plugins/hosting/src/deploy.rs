@@ -1,27 +1,32 @@
-//! Deploying and rolling back: the rules.
+//! Deploying: the rules, for every way in.
+//!
+//! A deployment is begun with the list of its files, gets the content that is not here yet, and is
+//! completed in one short write. An archive goes the same way as a list of hashes; it only brings its
+//! content along. What a list refers to stays in the cartridge while the deployment is pending, so
+//! content that was found once is still there at the end.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use fazt_sdk::cartridge::Transaction;
 use fazt_sdk::host::Host;
 use fazt_sdk::prelude::{Call, Principal, Scope};
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::{App, Apps as _, AppsApi};
-use fazt_sdk::services::sites::DeploymentActivated;
 use fazt_sdk::{AppId, Error, Result};
 use futures_util::lock::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::archive::{ArchiveLimits, ArchivePlan, Warning, inspect};
-use crate::index::{Index, Indexes};
+use crate::archive::{ArchiveLimits, inspect};
+use crate::begin::Bounds;
+use crate::complete::Complete;
+use crate::index::Indexes;
 use crate::intake::{self, Buffered};
-use crate::model::{DeploymentId, StoredDeployment, StoredFile};
-use crate::removals::{Mark, Removals};
-use crate::store;
+use crate::model::{DeploymentId, PreviewLabel, StoredDeployment};
+use crate::store::{self, Retention};
 
-/// What to deploy, besides the archive.
+/// What to deploy, besides the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Upload {
     /// The app: its id, an alias of it, or the name of one that is to be made.
@@ -29,25 +34,41 @@ pub(crate) struct Upload {
     /// Whether `index.html` answers paths that have no file; the root manifest decides when nobody
     /// says.
     pub(crate) spa: Option<bool>,
+    /// Store it without activating it.
+    pub(crate) preview: bool,
+    /// Files below `private/` are meant to be deployed.
+    pub(crate) include_private: bool,
     /// Where the files came from, in the client's words.
     pub(crate) source: BTreeMap<String, String>,
 }
 
 /// What a deploy answers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Deployed {
     /// The name that the client gave.
     pub(crate) site: String,
+    /// The app.
     pub(crate) app_id: AppId,
+    /// `dep_` and 12 characters of base 62.
     pub(crate) deployment_id: String,
+    /// Counts from 1 in each app.
     pub(crate) version: u64,
-    /// Where it is served; empty while the app has no alias.
+    /// Whether the app serves it.
+    pub(crate) active: bool,
+    /// Where the app is served; empty while it has no alias.
     pub(crate) url: String,
+    /// Where this deployment is served, whatever the app serves later; empty while the app has no
+    /// alias.
+    pub(crate) preview_url: String,
+    /// How many files it has.
     pub(crate) file_count: u64,
+    /// Bytes of all files together.
     pub(crate) size_bytes: u64,
-    /// Files whose content was not stored before.
+    /// Contents that were not stored before.
     pub(crate) new_files: u64,
+    /// What the person who deploys should know.
     pub(crate) warnings: Vec<String>,
+    /// One sentence.
     pub(crate) message: String,
 }
 
@@ -56,10 +77,11 @@ pub(crate) struct Deploys {
     pub(crate) host: Host,
     pub(crate) apps: Service<AppsApi>,
     pub(crate) indexes: Arc<Indexes>,
-    pub(crate) removals: Arc<Removals>,
-    /// How many deployments an app keeps, the active one included.
-    pub(crate) keep: u64,
+    pub(crate) retention: Retention,
     pub(crate) limits: ArchiveLimits,
+    pub(crate) bounds: Bounds,
+    /// The most that the contents of one app may take together, in bytes; 0 for no limit.
+    pub(crate) app_bytes_max: u64,
     /// One archive is unpacked at a time: that is what bounds the memory and the time of a processor
     /// that deploys take.
     pub(crate) turn: Mutex<()>,
@@ -67,18 +89,16 @@ pub(crate) struct Deploys {
 
 impl std::fmt::Debug for Deploys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deploys").field("keep", &self.keep).finish_non_exhaustive()
+        f.debug_struct("Deploys").field("retention", &self.retention).finish_non_exhaustive()
     }
 }
-
-/// The code of an activation whose content may have gone away since it was looked up.
-const CONTENT_GONE: &str = "CONTENT_GONE";
 
 impl Deploys {
     /// Refuses callers who may not deploy to `site`. Cheap: to be asked before an upload is read.
     ///
     /// # Errors
-    /// `Denied` without the scope `deploy`, or when the key is for another app.
+    /// `Denied` without the scope `deploy`, or when the key is for another app; `NotFound` for an id
+    /// that no app has.
     pub(crate) async fn permit(&self, call: &Call, site: &str) -> Result<Option<App>> {
         check_scope(call)?;
         let app = self.apps.find(call, site).await?;
@@ -88,6 +108,9 @@ impl Deploys {
                 return Err(Error::denied(format!(
                     "this key is for the app {only} and cannot create the app `{site}`"
                 )));
+            }
+            (None, None) if site.starts_with(AppId::PREFIX) => {
+                return Err(Error::not_found(format!("there is no app {site}")));
             }
             (None, None) => {}
         }
@@ -112,195 +135,89 @@ impl Deploys {
     where
         R: Read + Seek + Send,
     {
-        let app = self.permit(call, &upload.site).await?;
+        let app = self.permit(call, &upload.site).await?.map(|app| app.id);
         let _turn = self.turn.lock().await;
         let mut archive = Buffered::new(archive);
         let plan = inspect(&mut archive, &self.limits).map_err(intake::refused)?;
         let checked = intake::check(&plan, &mut archive).await?;
+        let begun = self.begin(upload, app, &checked.files, Bounds::NONE).await?;
+        let id = begun.id.clone();
+        let stored = async {
+            let cartridge = self.host.cartridge();
+            intake::store_content(&cartridge, app, &plan, &checked, &mut archive, &begun.missing)
+                .await?;
+            self.complete(call, &id).await
+        };
+        match stored.await {
+            Ok(deployed) => Ok(deployed),
+            Err(error) => {
+                // What it was refused for is the answer, whether or not this works; the hour ends it.
+                drop(self.throw_away(&id).await);
+                Err(error)
+            }
+        }
+    }
 
-        let app = match app {
+    /// Makes a pending deployment a deployment, and what the app serves unless it is a preview: all of
+    /// it, or nothing changes.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound` when it is not pending, `Conflict` with the code `CONTENT_MISSING` and the
+    /// missing hashes; `Invalid` when content has another size than the list says; what a name that no
+    /// app can have is refused for.
+    pub(crate) async fn complete(&self, call: &Call, id: &DeploymentId) -> Result<Deployed> {
+        check_scope(call)?;
+        let pending = self.pending(call, id).await?;
+        let complete = Complete::check(&self.host, &pending).await?;
+        let app = match self.apps.find(call, &pending.app).await? {
             Some(app) => app,
-            None if upload.site.starts_with(AppId::PREFIX) => {
-                return Err(Error::not_found(format!("there is no app {}", upload.site)));
-            }
-            None => self.apps.ensure(call, &upload.site).await?,
+            None if pending.app.starts_with(AppId::PREFIX) => return Err(removed()),
+            None => self.apps.ensure(call, &pending.app).await?,
         };
-        let cartridge = self.host.cartridge();
-        let mark = self.removals.mark();
-        let unknown = intake::unknown(&cartridge, &checked.files).await?;
-        intake::store_content(&cartridge, app.id, &plan, &checked, &mut archive, &unknown).await?;
-
-        let deployment = self.describe(call, upload, app.id, &plan, checked.manifest.is_spa)?;
-        let files = Arc::new(checked.files.clone());
-        let deployment = match self.activate(&deployment, &files, Some(mark)).await {
-            Err(error) if error.code() == CONTENT_GONE => {
-                let all: Vec<usize> = (0..files.len()).collect();
-                intake::store_content(&cartridge, app.id, &plan, &checked, &mut archive, &all)
-                    .await?;
-                self.activate(&deployment, &files, None).await?
-            }
-            other => other?,
+        call.check_app(app.id)?;
+        let deployment = StoredDeployment {
+            id: id.clone(),
+            app: app.id,
+            version: 0,
+            created_at_ms: self.host.clock().unix_ms(),
+            file_count: pending.file_count,
+            size_bytes: pending.size_bytes,
+            is_spa: pending.spa.unwrap_or(complete.manifest.is_spa),
+            source: pending.source.clone(),
+            principal: principal(call),
+            preview: self.new_label()?,
+            activated_at_ms: None,
         };
+        let deployment = complete.store(self, deployment, pending.is_preview).await?;
         // Whoever follows the removal of the app may have done so before this deployment existed.
         if self.apps.find(call, &app.id.to_string()).await?.is_none() {
             self.clear(app.id).await?;
-            return Err(Error::conflict("the app was removed while it was deployed to"));
+            return Err(removed());
         }
-        Ok(answer(upload, &app, &deployment, &plan, unknown.len()))
+        Ok(answer(&pending, &app, &deployment, complete.warnings))
     }
 
-    fn describe(
-        &self,
-        call: &Call,
-        upload: &Upload,
-        app: AppId,
-        plan: &ArchivePlan,
-        is_spa: bool,
-    ) -> Result<StoredDeployment> {
-        let source = if upload.source.is_empty() {
-            None
-        } else {
-            Some(serde_json::to_string(&upload.source).map_err(|error| {
-                Error::internal(format!("the source has no JSON form: {error}"))
-            })?)
-        };
-        Ok(StoredDeployment {
-            id: self.new_id()?,
-            app,
-            version: 0,
-            created_at_ms: self.host.clock().unix_ms(),
-            file_count: plan.entries().len() as u64,
-            size_bytes: plan.total_bytes(),
-            is_spa: upload.spa.unwrap_or(is_spa),
-            source,
-            principal: principal(call),
-        })
-    }
-
-    fn new_id(&self) -> Result<DeploymentId> {
+    pub(crate) fn new_id(&self) -> Result<DeploymentId> {
         DeploymentId::from_random(&self.host.random(64))
             .ok_or_else(|| Error::internal("the system gave no random bytes"))
     }
 
-    /// The one write: deployment, files, activation, event. The number is given here.
-    ///
-    /// Content that others stored is safe as long as they refer to it: with `mark`, the activation is
-    /// refused when a deployment was removed since.
-    async fn activate(
-        &self,
-        deployment: &StoredDeployment,
-        files: &Arc<Vec<StoredFile>>,
-        mark: Option<Mark>,
-    ) -> Result<StoredDeployment> {
-        let index = Index::new(deployment.id.clone(), deployment.is_spa, files.to_vec());
-        let (index, indexes) = (Arc::new(index), Arc::clone(&self.indexes));
-        let (deployment, files, keep) = (deployment.clone(), Arc::clone(files), self.keep);
-        let (app, removals) = (deployment.app, Arc::clone(&self.removals));
-        self.host
-            .cartridge()
-            .write(Some(app), move |transaction| {
-                if mark.is_some_and(|mark| removals.mark() != mark) {
-                    return Err(Error::conflict("content went away").with_code(CONTENT_GONE));
-                }
-                let version = store::newest_version(transaction, app)? + 1;
-                let deployment = StoredDeployment { version, ..deployment.clone() };
-                store::insert(transaction, &deployment)?;
-                store::insert_files(transaction, &deployment.id, &files)?;
-                switch(transaction, &deployment, deployment.created_at_ms)?;
-                if store::prune(transaction, app, keep)? > 0 {
-                    removals.record();
-                }
-                let (indexes, index) = (Arc::clone(&indexes), Arc::clone(&index));
-                transaction.on_commit(move || indexes.activate(app, index))?;
-                Ok(deployment)
-            })
-            .await
+    fn new_label(&self) -> Result<PreviewLabel> {
+        PreviewLabel::from_random(&self.host.random(64))
+            .ok_or_else(|| Error::internal("the system gave no random bytes"))
     }
 
     async fn clear(&self, app: AppId) -> Result<()> {
-        let (indexes, removals) = (Arc::clone(&self.indexes), Arc::clone(&self.removals));
+        let indexes = Arc::clone(&self.indexes);
         self.host
             .cartridge()
             .write(Some(app), move |transaction| {
-                removals.record();
                 store::delete_app(transaction, app)?;
                 let indexes = Arc::clone(&indexes);
                 transaction.on_commit(move || indexes.forget(app))
             })
             .await
     }
-
-    /// Makes an older deployment what the app serves: number `to`, or the one before the active.
-    ///
-    /// # Errors
-    /// `Denied`; `NotFound` when there is no such deployment any more, `Conflict` when the app serves
-    /// it already.
-    pub(crate) async fn roll_back(
-        &self,
-        call: &Call,
-        app: AppId,
-        to: Option<u64>,
-    ) -> Result<StoredDeployment> {
-        check_scope(call)?;
-        call.check_app(app)?;
-        let (indexes, at_ms) = (Arc::clone(&self.indexes), self.host.clock().unix_ms());
-        self.host
-            .cartridge()
-            .write(Some(app), move |transaction| {
-                let target = rollback_target(transaction, app, to)?;
-                switch(transaction, &target, at_ms)?;
-                let indexes = Arc::clone(&indexes);
-                transaction.on_commit(move || indexes.forget(app))?;
-                Ok(target)
-            })
-            .await
-    }
-}
-
-fn rollback_target(
-    transaction: &Transaction<'_>,
-    app: AppId,
-    to: Option<u64>,
-) -> Result<StoredDeployment> {
-    let active = store::active(transaction, app)?.ok_or_else(|| {
-        Error::not_found("the app has no deployment; make one with `fazt app deploy`")
-    })?;
-    let found = match to {
-        Some(version) if version == active.version => {
-            return Err(Error::conflict(format!("the app serves version {version} already")));
-        }
-        Some(version) => store::find_version(transaction, app, version)?,
-        None => store::find_before(transaction, app, active.version)?,
-    };
-    found.ok_or_else(|| {
-        Error::not_found(match to {
-            Some(version) => format!(
-                "the app has no version {version} any more; `fazt app deployments` lists what it has"
-            ),
-            None => format!("there is no version before {}, which the app serves", active.version),
-        })
-    })
-}
-
-/// Points the app at `to` and tells who listens, unless it is what the app serves.
-pub(crate) fn switch(
-    transaction: &Transaction<'_>,
-    to: &StoredDeployment,
-    at_ms: u64,
-) -> Result<()> {
-    let previous = store::active(transaction, to.app)?.map(|active| active.id);
-    if previous.as_ref() == Some(&to.id) {
-        return Ok(());
-    }
-    let previous = previous.map(|previous| previous.to_string());
-    store::activate(transaction, to.app, &to.id)?;
-    transaction.emit(&DeploymentActivated {
-        app: to.app,
-        deployment: to.id.to_string(),
-        version: to.version,
-        previous,
-        at_ms,
-    })
 }
 
 pub(crate) fn check_scope(call: &Call) -> Result<()> {
@@ -310,6 +227,17 @@ pub(crate) fn check_scope(call: &Call) -> Result<()> {
     Err(Error::denied(
         "deploying needs the scope `deploy`; create a key with `fazt server create-key --scopes deploy`",
     ))
+}
+
+fn removed() -> Error {
+    Error::conflict("the app was removed while it was deployed to")
+}
+
+/// Where the deployment with this label is served: the app's first address with the label before it.
+pub(crate) fn preview_url(urls: &[String], label: &PreviewLabel) -> String {
+    let parts = urls.first().and_then(|url| url.split_once("://"));
+    parts
+        .map_or_else(String::new, |(scheme, rest)| format!("{scheme}://{}--{rest}", label.as_str()))
 }
 
 fn principal(call: &Call) -> String {
@@ -323,49 +251,33 @@ fn principal(call: &Call) -> String {
 }
 
 fn answer(
-    upload: &Upload,
+    pending: &crate::model::PendingDeployment,
     app: &App,
     deployment: &StoredDeployment,
-    plan: &ArchivePlan,
-    new_files: usize,
+    warnings: Vec<String>,
 ) -> Deployed {
-    let url = app.urls.first().cloned().unwrap_or_default();
     let files = match deployment.file_count {
         1 => "1 file".to_owned(),
         count => format!("{count} files"),
     };
+    let (version, name) = (deployment.version, &app.name);
+    let message = if pending.is_preview {
+        format!("stored {files} as version {version} of {name}; the app serves what it served")
+    } else {
+        format!("deployed {files} as version {version} of {name}")
+    };
     Deployed {
-        site: upload.site.clone(),
+        site: pending.site.clone(),
         app_id: app.id,
         deployment_id: deployment.id.to_string(),
-        version: deployment.version,
-        message: format!("deployed {files} as version {} of {}", deployment.version, app.name),
-        url,
+        version,
+        active: !pending.is_preview,
+        url: app.urls.first().cloned().unwrap_or_default(),
+        preview_url: preview_url(&app.urls, &deployment.preview),
         file_count: deployment.file_count,
         size_bytes: deployment.size_bytes,
-        new_files: new_files as u64,
-        warnings: warnings(plan),
+        new_files: pending.new_files,
+        warnings,
+        message,
     }
-}
-
-fn warnings(plan: &ArchivePlan) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    let paths = || plan.entries().iter().map(crate::archive::PlannedEntry::path);
-    if !paths().any(|path| path == "index.html") {
-        let folder = paths().next().and_then(|path| path.split_once('/')).map(|(folder, _)| folder);
-        let is_in = |path: &str| path.split_once('/').map(|(first, _)| first) == folder;
-        warnings.push(match folder {
-            Some(folder) if paths().all(is_in) => format!(
-                "there is no index.html at the root: everything is in `{folder}/`; deploy what is \
-                 in that folder instead"
-            ),
-            _ => "there is no index.html at the root: / answers 404".to_owned(),
-        });
-    }
-    warnings.extend(plan.warnings().iter().map(|warning| match warning {
-        Warning::CaseCollision { first, second } => {
-            format!("`{first}` and `{second}` differ only by case and are two files")
-        }
-    }));
-    warnings
 }

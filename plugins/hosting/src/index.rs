@@ -200,7 +200,7 @@ mod tests {
         let random = [deployment; 12];
         let id = DeploymentId::from_random(&random).unwrap();
         let entry = Entry::new("a", [0; 32], 0, Visibility::Public);
-        let file = |number: usize| StoredFile { path: number.to_string().into(), entry };
+        let file = |number: usize| StoredFile::new(&number.to_string(), entry);
         Arc::new(Index::new(id, false, (0..files).map(file).collect()))
     }
 

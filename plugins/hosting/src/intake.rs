@@ -7,7 +7,6 @@
 //! Both passes give way to other work after every chunk. Besides one entry for each file, they hold
 //! [`HELD_BYTES_MAX`] and a chunk.
 
-use std::collections::HashSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,24 +17,19 @@ use fazt_sdk::{AppId, Error, ErrorKind, Result};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::app_manifest::{AppManifest, MANIFEST_BYTES_MAX};
 use crate::archive::{ArchiveError, ArchivePlan, CHUNK_BYTES, Content};
 use crate::model::{Entry, StoredFile};
-use crate::store;
-use crate::visibility::Visibility;
+use crate::visibility::{Layout, Visibility};
 
 /// The most content that one write stores, and that is held in memory, in bytes.
 pub(crate) const HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The most files whose content one write stores.
 const FILES_PER_WRITE: usize = 256;
-/// The most files that are looked up in one scan.
-const FILES_PER_SCAN: usize = 5_000;
 
 /// An archive whose every byte was checked.
 pub(crate) struct Checked {
     /// In the order of the plan.
     pub(crate) files: Vec<StoredFile>,
-    pub(crate) manifest: AppManifest,
     /// The content of all files, when it was little enough to be held.
     held: Option<Vec<Bytes>>,
 }
@@ -82,12 +76,9 @@ where
 {
     let holds_all = plan.total_bytes() <= HELD_BYTES_MAX;
     let mut held = holds_all.then(Vec::new);
-    let mut manifest = AppManifest::default();
     let mut hashes = Vec::with_capacity(plan.entries().len());
     let mut buffer = vec![0; CHUNK_BYTES];
-    for (index, entry) in plan.entries().iter().enumerate() {
-        let is_manifest = entry.path() == "manifest.json";
-        let is_kept = holds_all || is_manifest && entry.size_bytes() <= MANIFEST_BYTES_MAX;
+    for index in 0..plan.entries().len() {
         let mut kept = Vec::new();
         let mut hasher = Sha256::new();
         let mut packed = plan.open_entry(&mut *archive, index).map_err(refused)?;
@@ -98,66 +89,34 @@ where
                 break;
             }
             hasher.update(&buffer[..count]);
-            if is_kept {
+            if holds_all {
                 kept.extend_from_slice(&buffer[..count]);
             }
             give_way().await;
         }
         hashes.push(<[u8; 32]>::from(hasher.finalize()));
-        if is_manifest {
-            let is_small = entry.size_bytes() <= MANIFEST_BYTES_MAX;
-            manifest = if is_small { AppManifest::read(&kept) } else { AppManifest::of_website() };
-        }
         if let Some(held) = &mut held {
             held.push(Bytes::from(kept));
         }
     }
     let file = |(entry, hash): (&crate::archive::PlannedEntry, _)| {
         let path = entry.path();
-        let visibility = Visibility::of(path, manifest.layout);
-        StoredFile {
-            path: path.into(),
-            entry: Entry::new(path, hash, entry.size_bytes(), visibility),
-        }
+        // What the app's manifest changes about it is decided at the end of every deploy.
+        let visibility = Visibility::of(path, Layout::default());
+        StoredFile::new(path, Entry::new(path, hash, entry.size_bytes(), visibility))
     };
     let files = plan.entries().iter().zip(hashes).map(file).collect();
-    Ok(Checked { files, manifest, held })
-}
-
-/// Which of `files` hold content that no deployment refers to: positions, each content once.
-///
-/// # Errors
-/// What the cartridge says.
-pub(crate) async fn unknown(cartridge: &Cartridge, files: &[StoredFile]) -> Result<Vec<usize>> {
-    let mut seen = HashSet::new();
-    let distinct: Vec<usize> =
-        (0..files.len()).filter(|index| seen.insert(files[*index].entry.hash)).collect();
-    drop(seen);
-    let mut unknown = Vec::new();
-    for some in distinct.chunks(FILES_PER_SCAN) {
-        let wanted: Vec<_> = some.iter().map(|&index| (index, files[index].entry.hash)).collect();
-        let missing = cartridge.scan(move |reader| {
-            let mut missing = Vec::new();
-            for (index, hash) in wanted {
-                if !store::is_content_used(reader, &hash)? {
-                    missing.push(index);
-                }
-            }
-            Ok(missing)
-        });
-        unknown.extend(missing.await?);
-    }
-    Ok(unknown)
+    Ok(Checked { files, held })
 }
 
 /// Stores the content of the files at these positions. All of it survives a loss of power when this
-/// is ready; none of it is referred to by anything yet.
+/// is ready.
 ///
 /// # Errors
 /// What the cartridge says; `Internal` when the archive is not the one that was checked.
 pub(crate) async fn store_content<R>(
     cartridge: &Cartridge,
-    app: AppId,
+    app: Option<AppId>,
     plan: &ArchivePlan,
     checked: &Checked,
     archive: &mut R,
@@ -179,7 +138,7 @@ where
             batch.add(next_chunk(&mut content).await?, entry.hash).await?;
             continue;
         }
-        let mut upload = cartridge.upload(Some(app))?;
+        let mut upload = cartridge.upload(app)?;
         loop {
             let chunk = next_chunk(&mut content).await?;
             if chunk.is_empty() {
@@ -195,7 +154,7 @@ where
 /// Small contents on their way into one write.
 struct Batch<'a> {
     cartridge: &'a Cartridge,
-    app: AppId,
+    app: Option<AppId>,
     contents: Vec<Bytes>,
     /// The hashes that they were found to have.
     expected: Vec<[u8; 32]>,
@@ -220,7 +179,7 @@ impl Batch<'_> {
         }
         self.bytes = 0;
         let contents = std::mem::take(&mut self.contents);
-        let hashes = self.cartridge.put_blobs(Some(self.app), contents).await?;
+        let hashes = self.cartridge.put_blobs(self.app, contents).await?;
         hashes
             .into_iter()
             .zip(self.expected.drain(..))

@@ -6,7 +6,9 @@
 //!
 //! | A… | goes through |
 //! |---|---|
-//! | deploy | `upload` ([`archive`] over HTTP), `deploy` (the rules), `intake` (content), `store` |
+//! | deploy of an archive | `upload` ([`archive`] over HTTP), `intake` (its content), `deploy` |
+//! | deploy of a list | `begin_upload`, `content_upload` ([`pack`]), `operations/activate`, `deploy` |
+//! | … either way | `begin` and `complete`: the rules, `store` |
 //! | request | `serve`, `index` (which file), `ready` (head and body), [`conditional`] |
 //! | command | `operations`, one file each |
 //! | move of an app | `data`: export, import, fork, removal |
@@ -14,14 +16,23 @@
 //! The public modules are pure functions of their arguments, or of a reader that the caller owns: no
 //! clock, no database, no socket.
 
+pub mod accept;
 pub mod app_manifest;
 pub mod archive;
 pub mod cache_policy;
 pub mod conditional;
 pub mod content_type;
+pub mod pack;
 pub mod resolve;
+pub mod rules;
 pub mod visibility;
 
+mod admission;
+mod begin;
+mod begin_upload;
+mod complete;
+mod content_download;
+mod content_upload;
 mod data;
 mod deploy;
 mod index;
@@ -31,25 +42,34 @@ mod multipart;
 mod operations;
 mod pages;
 mod ready;
-mod removals;
+mod rollback;
 mod serve;
+mod settings;
 mod sites;
 mod store;
 mod upload;
+mod warnings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
 use fazt_sdk::services::{AppDataApi, AppsApi, SitesApi};
 
-use crate::archive::ArchiveLimits;
+use crate::admission::Admission;
+use crate::begin_upload::{LIST_BYTES_MAX, TakeList};
+use crate::content_download::SendContent;
+use crate::content_upload::{TakeContent, TakePack};
 use crate::data::Data;
 use crate::deploy::Deploys;
 use crate::index::Indexes;
-use crate::operations::{GetDeployment, ListDeployments, ListFiles, RollBack};
+use crate::operations::{
+    Activate, AppStatus, DiffDeployments, GetDeployment, ListDeploymentFiles, ListDeployments,
+    ListFiles, RemoveDeployment, RollBack,
+};
+use crate::pack::PACK_BYTES_MAX;
 use crate::ready::ReadyFiles;
-use crate::removals::Removals;
 use crate::serve::Serve;
 use crate::sites::Provide;
 use crate::upload::{TakeUpload, UPLOAD_BYTES_CEILING};
@@ -57,8 +77,13 @@ use crate::upload::{TakeUpload, UPLOAD_BYTES_CEILING};
 const NAME: &str = "hosting";
 const EVERY_PATH: &str = "/{path...}";
 const DEPLOY: &str = "/api/deploy";
+const BEGIN: &str = "/api/apps/{app}/deployments";
+const CONTENT: &str = "/api/blobs/{sha256}";
+const CONTENTS: &str = "/api/blobs";
+const DEPLOYED_CONTENT: &str = "/api/deployments/{id}/content/{path...}";
 
-const MIB: u64 = 1024 * 1024;
+/// How often pending deployments are looked for that expired.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -66,110 +91,127 @@ pub struct Hosting;
 
 impl Plugin for Hosting {
     fn manifest(&self) -> Manifest {
-        Manifest::new(NAME, env!("CARGO_PKG_VERSION"))
+        let manifest = Manifest::new(NAME, env!("CARGO_PKG_VERSION"))
             .about("Static sites: deployments, rollback and serving")
             .requires::<AppsApi>()
             .provides::<SitesApi>()
             .contributes::<AppDataApi>()
             .follows::<AppRemoved>()
-            .migrations(migrations!("../../../migrations/hosting": "0001_create_deployments"))
+            .migrations(migrations!(
+                "../../../migrations/hosting":
+                "0001_create_deployments", "0002_add_manifests_and_variants"
+            ))
             .route(Route::app_any(EVERY_PATH).public())
             .route(Route::node(Method::Get, EVERY_PATH).public())
-            .route(Route::admin(Method::Post, DEPLOY)
+            .route(
+                Route::admin(Method::Post, DEPLOY)
                     .scope(Scope::Deploy)
                     .for_app_keys()
-                    .body_max(UPLOAD_BYTES_CEILING))
+                    .body_max(UPLOAD_BYTES_CEILING),
+            )
+            .route(Route::admin(Method::Post, BEGIN).scope(Scope::Deploy).body_max(LIST_BYTES_MAX))
+            .route(
+                Route::admin(Method::Put, CONTENT)
+                    .scope(Scope::Deploy)
+                    .for_app_keys()
+                    .body_max(UPLOAD_BYTES_CEILING),
+            )
+            .route(
+                Route::admin(Method::Post, CONTENTS)
+                    .scope(Scope::Deploy)
+                    .for_app_keys()
+                    .body_max(PACK_BYTES_MAX),
+            )
+            .route(Route::admin(Method::Get, DEPLOYED_CONTENT).for_app_keys())
             .operation(ListDeployments::operation())
             .operation(GetDeployment::operation())
             .operation(ListFiles::operation())
             .operation(RollBack::operation())
+            .operation(Activate::operation())
+            .operation(ListDeploymentFiles::operation())
+            .operation(DiffDeployments::operation())
+            .operation(RemoveDeployment::operation())
+            .operation(AppStatus::operation())
             .command(ListDeployments::command())
             .command(ListFiles::command())
             .command(RollBack::command())
-            .setting(
-                Setting::bytes("upload_bytes_max", 512 * MIB, UPLOAD_BYTES_CEILING)
-                    .doc("The largest archive that a deploy takes, in bytes."),
-            )
-            .setting(
-                Setting::integer("archive_entries_max", 100_000, 1, 1_000_000)
-                    .doc("The most files and directories of one archive."),
-            )
-            .setting(
-                Setting::bytes("archive_file_bytes_max", 64 * MIB, 4095 * MIB)
-                    .doc("The largest file of an archive once it is unpacked, in bytes."),
-            )
-            .setting(
-                Setting::bytes("archive_total_bytes_max", 1024 * MIB, 64 * 1024 * MIB)
-                    .doc("The most that all files of an archive may take once they are unpacked, in bytes."),
-            )
-            .setting(
-                Setting::integer("uploads_at_once", 32, 1, 1024)
-                    .doc("How many archives may be on their way in at a time; each has a scratch file."),
-            )
-            .setting(
-                Setting::integer("keep_deployments", 10, 1, 1000)
-                    .doc("How many deployments an app keeps to roll back to, the active one included."),
-            )
-            .setting(
-                Setting::bytes("cache_bytes", 64 * MIB, 64 * 1024 * MIB)
-                    .doc("How much memory the files that are asked for most may take, in bytes."),
-            )
-            .setting(
-                Setting::integer("index_entries", 100_000, 1_000, 100_000_000).doc(
-                    "How many files of all apps together are kept track of in memory, at about \
-                     160 bytes each; apps that are asked for least are read again when needed.",
-                ),
-            )
-            .setting(
-                Setting::text("root_app", "")
-                    .doc("The app, by id or alias, that the node's own name shows; empty for a page about fazt."),
-            )
+            .command(DiffDeployments::command())
+            .command(AppStatus::command());
+        settings::all().into_iter().fold(manifest, Manifest::setting)
     }
 
     fn start(&self, host: Host) -> Result<Started> {
         let cartridge = host.cartridge();
         let apps = host.service::<AppsApi>()?;
         let indexes = Arc::new(Indexes::new(cartridge.clone(), host.setting("index_entries")?));
-        let removals = Arc::new(Removals::default());
         let deploys = Arc::new(Deploys {
             host: host.clone(),
             apps: apps.clone(),
             indexes: Arc::clone(&indexes),
-            removals: Arc::clone(&removals),
-            keep: host.setting("keep_deployments")?,
-            limits: ArchiveLimits {
-                entries_max: host.setting("archive_entries_max")?,
-                file_bytes_max: host.setting("archive_file_bytes_max")?,
-                total_bytes_max: host.setting("archive_total_bytes_max")?,
-                ..ArchiveLimits::default()
-            },
+            retention: settings::retention(&host)?,
+            limits: settings::limits(&host)?,
+            bounds: settings::bounds(&host)?,
+            app_bytes_max: host.setting("app_bytes_max")?,
             turn: futures_util::lock::Mutex::new(()),
         });
+        let sweeping = Arc::clone(&deploys);
+        host.tasks().every("pending", SWEEP_EVERY, move || {
+            let deploys = Arc::clone(&sweeping);
+            async move { deploys.sweep().await }
+        })?;
         let serve = Serve {
             indexes: Arc::clone(&indexes),
             files: Arc::new(ReadyFiles::new(&host, host.setting("cache_bytes")?)?),
             apps: apps.clone(),
             root_app: host.setting("root_app")?,
         };
+        let uploads_at_once = host.setting("uploads_at_once")?;
         let upload = TakeUpload {
             host: host.clone(),
             deploys: Arc::clone(&deploys),
             bytes_max: host.setting("upload_bytes_max")?,
-            at_once_max: host.setting("uploads_at_once")?,
-            running: Arc::default(),
+            admission: Admission::new("hosting.uploads_at_once", uploads_at_once),
         };
-        let data = Data::new(&host, Arc::clone(&indexes), removals);
+        let list = TakeList {
+            host: host.clone(),
+            deploys: Arc::clone(&deploys),
+            admission: Admission::new("hosting.uploads_at_once", uploads_at_once),
+        };
+        let contents_at_once = host.setting("contents_at_once")?;
+        let admission = Arc::new(Admission::new("hosting.contents_at_once", contents_at_once));
+        let content =
+            TakeContent { cartridge: cartridge.clone(), admission: Arc::clone(&admission) };
+        let pack = TakePack { cartridge: cartridge.clone(), admission };
+        let data = Data::new(&host, Arc::clone(&indexes));
         let follower = data.clone();
         Ok(Started::new()
             .handle(EVERY_PATH, serve)
             .handle(DEPLOY, upload)
+            .handle(BEGIN, list)
+            .handle(CONTENT, content)
+            .handle(CONTENTS, pack)
+            .handle(DEPLOYED_CONTENT, SendContent { cartridge: cartridge.clone() })
             .operation(
                 ListDeployments::KEY,
                 ListDeployments { cartridge: cartridge.clone(), apps: apps.clone() },
             )
-            .operation(GetDeployment::KEY, GetDeployment { cartridge: cartridge.clone() })
-            .operation(ListFiles::KEY, ListFiles { cartridge: cartridge.clone(), apps })
-            .operation(RollBack::KEY, RollBack { deploys })
+            .operation(
+                GetDeployment::KEY,
+                GetDeployment { cartridge: cartridge.clone(), apps: apps.clone() },
+            )
+            .operation(
+                ListFiles::KEY,
+                ListFiles { cartridge: cartridge.clone(), apps: apps.clone() },
+            )
+            .operation(RollBack::KEY, RollBack { deploys: Arc::clone(&deploys) })
+            .operation(Activate::KEY, Activate { deploys: Arc::clone(&deploys) })
+            .operation(
+                ListDeploymentFiles::KEY,
+                ListDeploymentFiles { cartridge: cartridge.clone() },
+            )
+            .operation(DiffDeployments::KEY, DiffDeployments { cartridge: cartridge.clone() })
+            .operation(RemoveDeployment::KEY, RemoveDeployment { deploys })
+            .operation(AppStatus::KEY, AppStatus { cartridge: cartridge.clone(), apps })
             .provide(SitesApi::of(Provide { cartridge: cartridge.clone(), indexes }))
             .provide(AppDataApi::of(data))
             .follow::<AppRemoved, _>(&cartridge, NAME, move |transaction, removed| {

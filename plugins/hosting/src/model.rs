@@ -1,6 +1,7 @@
 //! What the plugin keeps: deployments and their files.
 
 use std::fmt;
+use std::sync::Arc;
 
 use fazt_sdk::services::sites::Deployment;
 use fazt_sdk::{AppId, Error, Result};
@@ -49,6 +50,38 @@ impl fmt::Display for DeploymentId {
     }
 }
 
+/// What stands before `--` in the host that shows one deployment: 12 characters of `a-z0-9`.
+///
+/// Whoever knows it sees the deployment, so it is not to be guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PreviewLabel(String);
+
+impl PreviewLabel {
+    const CHARS: usize = 12;
+    const ALPHABET: &'static [u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+    /// A label out of random bytes; nothing when too few of them are usable.
+    pub(crate) fn from_random(random: &[u8]) -> Option<Self> {
+        // 252 is the largest multiple of 36 below 256.
+        let usable = random.iter().filter(|byte| **byte < 252).take(Self::CHARS);
+        let label: String =
+            usable.map(|byte| char::from(Self::ALPHABET[usize::from(byte % 36)])).collect();
+        (label.len() == Self::CHARS).then_some(Self(label))
+    }
+
+    /// A label from its text; nothing when it is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_label = text.len() == Self::CHARS
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        is_label.then(|| Self(text.to_owned()))
+    }
+
+    /// The label as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A deployment as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredDeployment {
@@ -67,6 +100,10 @@ pub(crate) struct StoredDeployment {
     pub(crate) source: Option<String>,
     /// Who deployed, as in `key:ID`.
     pub(crate) principal: String,
+    /// What names it in the host that shows it.
+    pub(crate) preview: PreviewLabel,
+    /// When the app last began to serve it, in milliseconds since 1970; nothing when it never did.
+    pub(crate) activated_at_ms: Option<u64>,
 }
 
 impl StoredDeployment {
@@ -84,12 +121,101 @@ impl StoredDeployment {
     }
 }
 
+/// A deployment whose content may still be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingDeployment {
+    /// What the deployment will be called.
+    pub(crate) id: DeploymentId,
+    /// The app's id; the wanted name while there is no app.
+    pub(crate) app: String,
+    /// The app in the client's words.
+    pub(crate) site: String,
+    /// Milliseconds since 1970; after that it is thrown away. 0: it is being thrown away.
+    pub(crate) expires_at_ms: u64,
+    pub(crate) file_count: u64,
+    /// Bytes of all files together.
+    pub(crate) size_bytes: u64,
+    /// Contents that were not here when it began.
+    pub(crate) new_files: u64,
+    /// Whether `index.html` answers paths that have no file; the app's manifest decides when nobody
+    /// says.
+    pub(crate) spa: Option<bool>,
+    /// Whether it is stored without being activated.
+    pub(crate) is_preview: bool,
+    /// Whether files below `private/` are meant to be deployed.
+    pub(crate) includes_private: bool,
+    /// A JSON object: where the files came from.
+    pub(crate) source: Option<String>,
+}
+
 /// A file of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredFile {
     /// Canonical: relative, `/` between segments.
     pub(crate) path: Box<str>,
     pub(crate) entry: Entry,
+    /// The compressed forms of the content, as far as they are made; shared by files with one content.
+    pub(crate) variants: Option<Arc<Variants>>,
+}
+
+impl StoredFile {
+    /// A file whose content has no compressed form so far.
+    pub(crate) fn new(path: &str, entry: Entry) -> Self {
+        Self { path: path.into(), entry, variants: None }
+    }
+}
+
+/// How content is compressed, in the words of HTTP (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Encoding {
+    Brotli,
+    Zstd,
+    Gzip,
+}
+
+impl Encoding {
+    /// All of them, the one that usually saves most first.
+    pub(crate) const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
+
+    /// The value of `content-encoding`, and what is stored.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// The inverse of [`as_str`](Self::as_str).
+    pub(crate) fn from_stored(stored: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.as_str() == stored)
+    }
+}
+
+/// A compressed form of a content: a blob that decodes to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// SHA-256 of the compressed form.
+    pub(crate) hash: [u8; 32],
+    /// Its bytes.
+    pub(crate) size: u64,
+}
+
+/// The compressed forms of one content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Variants([Option<Variant>; 3]);
+
+impl Variants {
+    /// The form with this encoding, if it is made and pays.
+    #[cfg_attr(not(test), expect(dead_code, reason = "serving takes what is accepted"))]
+    pub(crate) fn get(&self, encoding: Encoding) -> Option<Variant> {
+        self.0[encoding as usize]
+    }
+
+    /// Takes a form in.
+    pub(crate) fn set(&mut self, encoding: Encoding, variant: Variant) {
+        self.0[encoding as usize] = Some(variant);
+    }
 }
 
 /// What serving needs to know about a file.
@@ -167,6 +293,31 @@ mod tests {
         for text in ["", "dep_", "dep_0123456789a", "dep_0123456789ab0", "dep_0123456789a-"] {
             assert_eq!(DeploymentId::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_label_is_what_a_host_can_carry() {
+        let random: Vec<u8> = (240..=255).chain(0..20).collect();
+        let label = PreviewLabel::from_random(&random).unwrap();
+        assert_eq!(PreviewLabel::parse(label.as_str()), Some(label));
+        assert_eq!(PreviewLabel::from_random(&[255; 100]), None);
+        for text in
+            ["", "abcdefghijk", "abcdefghijklm", "Abcdefghijkl", "abcdefghijk-", "äbcdefghijk"]
+        {
+            assert_eq!(PreviewLabel::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_encoding_keeps_its_own_form() {
+        let mut variants = Variants::default();
+        for (size, encoding) in (1..).zip(Encoding::ALL) {
+            assert_eq!(Encoding::from_stored(encoding.as_str()), Some(encoding));
+            assert_eq!(variants.get(encoding), None);
+            variants.set(encoding, Variant { hash: [1; 32], size });
+            assert_eq!(variants.get(encoding).map(|variant| variant.size), Some(size));
+        }
+        assert_eq!(Encoding::from_stored("deflate"), None);
     }
 
     #[test]

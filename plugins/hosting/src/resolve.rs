@@ -154,7 +154,7 @@ fn is_in(bare: &str, folder: &str) -> bool {
 }
 
 /// Whether every segment names something, except that a `/` may end the path.
-fn is_canonical(relative: &str) -> bool {
+pub(crate) fn is_canonical(relative: &str) -> bool {
     let bare = relative.strip_suffix('/').unwrap_or(relative);
     let is_root = relative.is_empty();
     let has_names = || bare.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
@@ -163,7 +163,7 @@ fn is_canonical(relative: &str) -> bool {
 
 /// Appends `text`; bytes other than unreserved ones, sub-delimiters, `:`, `@` and `also` are
 /// escaped.
-fn percent_encode(location: &mut String, text: &str, also: &[u8]) {
+pub(crate) fn percent_encode(location: &mut String, text: &str, also: &[u8]) {
     for byte in text.bytes() {
         let is_plain = byte.is_ascii_alphanumeric()
             || b"-._~!$&'()*+,;=:@".contains(&byte)

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use fazt_sdk::host::Host;
 use fazt_sdk::http::{Body, BodySource, Handler, Request, Response};
@@ -11,6 +10,7 @@ use fazt_sdk::spool::Spool;
 use fazt_sdk::{Error, Result};
 use serde_json::json;
 
+use crate::admission::Admission;
 use crate::deploy::{Deploys, Upload};
 use crate::multipart::{self, Multipart};
 
@@ -19,7 +19,7 @@ pub(crate) const UPLOAD_BYTES_CEILING: u64 = 2 * 1024 * 1024 * 1024;
 /// The longest text field of the form, in bytes.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 /// All that is said about where the files came from, in bytes.
-const SOURCE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const SOURCE_BYTES_MAX: usize = 64 * 1024;
 
 /// Takes in archives.
 #[derive(Debug)]
@@ -28,9 +28,8 @@ pub(crate) struct TakeUpload {
     pub(crate) deploys: Arc<Deploys>,
     /// The most bytes of one upload.
     pub(crate) bytes_max: u64,
-    /// The most uploads at a time: each has a scratch file.
-    pub(crate) at_once_max: u32,
-    pub(crate) running: Arc<AtomicU32>,
+    /// Each upload has a scratch file.
+    pub(crate) admission: Admission,
 }
 
 impl Handler for TakeUpload {
@@ -40,7 +39,7 @@ impl Handler for TakeUpload {
         if announced.is_some_and(|bytes: u64| bytes > self.bytes_max) {
             return Err(multipart::too_large(self.bytes_max));
         }
-        let _permit = self.admit()?;
+        let _permit = self.admission.admit()?;
         let content_type = request.header_str("content-type").unwrap_or_default().to_owned();
         let (upload, archive) = match multipart::boundary(&content_type)? {
             Some(boundary) if request.query().is_empty() => {
@@ -50,7 +49,7 @@ impl Handler for TakeUpload {
             None if is_zip(&content_type) => {
                 let upload = from_query(request.query())?;
                 self.deploys.permit(call, &upload.site).await?;
-                (upload, self.read_plain(request.into_body()).await?)
+                (upload, spooled(&self.host, request.into_body(), self.bytes_max).await?)
             }
             None => {
                 return Err(Error::invalid(
@@ -66,17 +65,6 @@ impl Handler for TakeUpload {
 }
 
 impl TakeUpload {
-    fn admit(&self) -> Result<Permit> {
-        let permit = Permit(Arc::clone(&self.running));
-        if self.running.fetch_add(1, Ordering::SeqCst) >= self.at_once_max {
-            return Err(Error::busy(format!(
-                "{} uploads are running, the limit `hosting.uploads_at_once`; try again in a moment",
-                self.at_once_max
-            )));
-        }
-        Ok(permit)
-    }
-
     async fn read_form(&self, call: &Call, boundary: &str, body: Body) -> Result<(Upload, Spool)> {
         let mut form = Multipart::new(Incoming(body), boundary, self.bytes_max);
         let mut fields = Fields::default();
@@ -107,27 +95,22 @@ impl TakeUpload {
         let archive = archive.ok_or_else(|| missing("file"))?;
         Ok((upload, archive))
     }
-
-    async fn read_plain(&self, mut body: Body) -> Result<Spool> {
-        let mut spool = self.host.spool()?;
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk?;
-            if spool.size() + chunk.len() as u64 > self.bytes_max {
-                return Err(multipart::too_large(self.bytes_max));
-            }
-            spool.write_all(&chunk).map_err(unspooled)?;
-        }
-        Ok(spool)
-    }
 }
 
-/// One running upload.
-struct Permit(Arc<AtomicU32>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+/// The body in a scratch file.
+///
+/// # Errors
+/// `TooLarge` past `bytes_max`; `Full` when the disk is; what the transport says.
+pub(crate) async fn spooled(host: &Host, mut body: Body, bytes_max: u64) -> Result<Spool> {
+    let mut spool = host.spool()?;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        if spool.size() + chunk.len() as u64 > bytes_max {
+            return Err(multipart::too_large(bytes_max));
+        }
+        spool.write_all(&chunk).map_err(unspooled)?;
     }
+    Ok(spool)
 }
 
 struct Incoming(Body);
@@ -142,6 +125,8 @@ impl BodySource for Incoming {
 #[derive(Debug, Default)]
 struct Fields {
     site: Option<String>,
+    preview: Option<bool>,
+    include_private: Option<bool>,
     upload: Upload,
     source_bytes: usize,
 }
@@ -153,6 +138,8 @@ impl Fields {
             "site_name" => self.site = Some(value),
             "spa" if self.upload.spa.is_some() => return Err(twice(name)),
             "spa" => self.upload.spa = Some(switch(name, &value)?),
+            "preview" => set_once(&mut self.preview, name, switch(name, &value)?)?,
+            "include_private" => set_once(&mut self.include_private, name, switch(name, &value)?)?,
             _ if is_source(name) => {
                 self.source_bytes += name.len() + value.len();
                 if self.source_bytes > SOURCE_BYTES_MAX {
@@ -167,7 +154,8 @@ impl Fields {
             }
             _ => {
                 return Err(Error::invalid(format!(
-                    "there is no field `{name}`; there are file, site_name, spa and source_…"
+                    "there is no field `{name}`; there are file, site_name, spa, preview, \
+                     include_private and source_…"
                 ))
                 .with_code("UNKNOWN_FIELD"));
             }
@@ -177,8 +165,14 @@ impl Fields {
 
     fn into_upload(self) -> Result<Upload> {
         let site = self.site.filter(|site| !site.is_empty()).ok_or_else(|| missing("site_name"))?;
-        Ok(Upload { site, ..self.upload })
+        let preview = self.preview.unwrap_or_default();
+        let include_private = self.include_private.unwrap_or_default();
+        Ok(Upload { site, preview, include_private, ..self.upload })
     }
+}
+
+fn set_once(field: &mut Option<bool>, name: &str, value: bool) -> Result<()> {
+    if field.replace(value).is_some() { Err(twice(name)) } else { Ok(()) }
 }
 
 fn is_source(name: &str) -> bool {
@@ -252,6 +246,10 @@ mod tests {
     fn a_query_names_the_fields() {
         let upload = from_query("site_name=my%2Dblog&spa=true&source_ref=a+b%20c").unwrap();
         assert_eq!((upload.site.as_str(), upload.spa), ("my-blog", Some(true)));
+        assert_eq!((upload.preview, upload.include_private), (false, false));
+        let upload = from_query("site_name=a&preview=1&include_private=true").unwrap();
+        assert_eq!((upload.preview, upload.include_private), (true, true));
+        let upload = from_query("site_name=a&source_ref=a+b%20c").unwrap();
         assert_eq!(upload.source.get("ref").map(String::as_str), Some("a b c"));
     }
 
@@ -268,7 +266,8 @@ mod tests {
             ("site_name=%zz", "INVALID"),
             ("site_name=%2", "INVALID"),
             ("site_name=%ff", "INVALID"),
-            ("site_name=a&include_private=1", "UNKNOWN_FIELD"),
+            ("site_name=a&include_private=1&include_private=1", "FIELD_TWICE"),
+            ("site_name=a&includes=1", "UNKNOWN_FIELD"),
             ("site_name=a&source_=1", "UNKNOWN_FIELD"),
             ("site_name=a&source_A=1", "UNKNOWN_FIELD"),
         ] {

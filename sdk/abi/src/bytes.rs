@@ -1,5 +1,7 @@
 //! Byte buffers that cross without being copied.
 
+use std::mem::ManuallyDrop;
+
 use bytes::Bytes;
 
 /// A shared, immutable byte buffer with the owner's own way to free it.
@@ -40,10 +42,6 @@ impl RawBytes {
 
 impl From<Bytes> for RawBytes {
     fn from(bytes: Bytes) -> Self {
-        extern "C" fn release(owner: *mut ()) {
-            // SAFETY: `owner` came from Box::into_raw below and is released once, by Drop.
-            drop(unsafe { Box::from_raw(owner.cast::<Bytes>()) });
-        }
         if bytes.is_empty() {
             return Self::empty();
         }
@@ -54,8 +52,24 @@ impl From<Bytes> for RawBytes {
 
 impl From<RawBytes> for Bytes {
     fn from(raw: RawBytes) -> Self {
-        if raw.len == 0 { Self::new() } else { Self::from_owner(raw) }
+        if raw.len == 0 {
+            return Self::new();
+        }
+        // Our own function: nobody else's library has it at this address.
+        if std::ptr::fn_addr_eq(raw.release, release as extern "C" fn(*mut ())) {
+            let raw = ManuallyDrop::new(raw);
+            // SAFETY: this function goes with owners that `From<Bytes>` above made; `raw` is not
+            // dropped, so the owner is taken once.
+            return *unsafe { Box::from_raw(raw.owner.cast::<Self>()) };
+        }
+        Self::from_owner(raw)
     }
+}
+
+/// Frees what `From<Bytes> for RawBytes` made.
+extern "C" fn release(owner: *mut ()) {
+    // SAFETY: `owner` came from Box::into_raw and is released once, by Drop.
+    drop(unsafe { Box::from_raw(owner.cast::<Bytes>()) });
 }
 
 impl AsRef<[u8]> for RawBytes {

@@ -94,5 +94,7 @@ interface! {
         fn push(content: RawBytes) -> FfiFuture<RResult<(), RawError>>;
         /// Publishes the content; ready after the sync, with its SHA-256.
         fn finish() -> FfiFuture<RResult<RVec<u8>, RawError>>;
+        /// Publishes the content if it has this SHA-256, and removes it otherwise.
+        fn finish_as(hash: &[u8; 32]) -> FfiFuture<RResult<(), RawError>>;
     }
 }

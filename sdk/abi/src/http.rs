@@ -54,6 +54,9 @@ pub struct RawRequestHead {
     pub query: Span,
     /// The client's address, IPv4 mapped into IPv6.
     pub client: [u8; 16],
+    /// The deployment that the host asks for by its preview label, a part of the host; empty when it
+    /// asks for the one that is active.
+    pub preview: Span,
 }
 
 /// A request as it crosses.

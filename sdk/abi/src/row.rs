@@ -1,6 +1,6 @@
 //! Rows, readers and transactions, lent for the length of one callback.
 
-use abi_stable::std_types::{RResult, RSlice, RStr};
+use abi_stable::std_types::{RResult, RSlice, RStr, RVec};
 
 use crate::closure::{RawOnce, RowVisitor};
 use crate::error::RawError;
@@ -65,6 +65,8 @@ lent_interface! {
         fn query(sql: RStr<'_>, parameters: RSlice<'_, Value<'_>>, visit: RowVisitor<'_>) -> RResult<(), RawError>;
         /// Reads `len` bytes of a blob from `offset` into the visitor, as one row of one column.
         fn blob(hash: &[u8; 32], offset: u64, len: u64, visit: RowVisitor<'_>) -> RResult<(), RawError>;
+        /// The sizes of blobs whose hashes stand one after the other; `u64::MAX` for one that is not there.
+        fn blob_sizes(hashes: RSlice<'_, u8>) -> RResult<RVec<u64>, RawError>;
     }
 }
 
@@ -81,5 +83,7 @@ lent_interface! {
         fn advance(subscriber: RStr<'_>, sequence: u64) -> RResult<(), RawError>;
         /// Runs `action` after the sync and before the caller is answered.
         fn on_commit(action: RawOnce) -> RResult<(), RawError>;
+        /// Notes that blobs are wanted, and answers as `Read::blob_sizes`.
+        fn touch_blobs(hashes: RSlice<'_, u8>) -> RResult<RVec<u64>, RawError>;
     }
 }

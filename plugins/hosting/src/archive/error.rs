@@ -80,6 +80,11 @@ impl Refusal {
         self.kind
     }
 
+    /// What is wrong, as what follows the name of the entry.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The entry that breaks it, escaped for printing and shortened; `None` when it is the archive.
     pub fn entry_name(&self) -> Option<&str> {
         self.entry.as_deref()

@@ -30,6 +30,7 @@ mod entry_type;
 mod error;
 mod extra;
 mod limits;
+mod list;
 mod locate;
 mod names;
 mod path;
@@ -40,6 +41,7 @@ mod unpack;
 
 pub use error::{ArchiveError, Refusal, RefusalKind};
 pub use limits::ArchiveLimits;
+pub use list::{case_collisions, check_list};
 pub use path::{PATH_BYTES_MAX, SEGMENT_BYTES_MAX, is_file_path};
 pub use plan::{ArchivePlan, PlannedEntry, Warning, inspect};
 pub use unpack::{CHUNK_BYTES, Content, PackedEntry};

@@ -19,10 +19,9 @@ use sha2::{Digest as _, Sha256};
 use self::export::page;
 use self::record::{Cursor, DeploymentRecord, FileRecord, Record};
 use crate::archive::is_file_path;
-use crate::deploy::switch;
 use crate::index::Indexes;
-use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
-use crate::removals::Removals;
+use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile};
+use crate::rollback::switch;
 use crate::store;
 
 /// How many apps may be in the middle of a large content at a time.
@@ -41,26 +40,29 @@ struct Incoming {
 /// Moves the data of apps.
 #[derive(Debug, Clone)]
 pub(crate) struct Data {
+    host: Host,
     cartridge: Cartridge,
     clock: Clock,
     indexes: Arc<Indexes>,
-    removals: Arc<Removals>,
     /// One large content for each app that is being imported.
     incoming: Arc<Mutex<HashMap<AppId, Incoming>>>,
 }
 
 impl Data {
-    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>, removals: Arc<Removals>) -> Self {
+    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>) -> Self {
         let (cartridge, clock) = (host.cartridge(), host.clock());
-        Self { cartridge, clock, indexes, removals, incoming: Arc::default() }
+        Self { host: host.clone(), cartridge, clock, indexes, incoming: Arc::default() }
     }
 
     /// Removes everything of `app`, inside a write.
     pub(crate) fn delete(&self, transaction: &Transaction<'_>, app: AppId) -> Result<()> {
-        self.removals.record();
         store::delete_app(transaction, app)?;
         let indexes = Arc::clone(&self.indexes);
         transaction.on_commit(move || indexes.forget(app))
+    }
+
+    fn labels(&self) -> Labels {
+        Labels(self.host.random(32))
     }
 
     fn incoming(&self) -> MutexGuard<'_, HashMap<AppId, Incoming>> {
@@ -167,9 +169,11 @@ impl AppData for Data {
         let checked = Arc::clone(&rows);
         self.cartridge.scan(move |reader| check_files(reader, &checked)).await?;
         let (indexes, at_ms) = (Arc::clone(&self.indexes), self.clock.unix_ms());
+        let labels = self.labels();
         self.cartridge
             .write(Some(app), move |transaction| {
-                rows.iter().try_for_each(|row| import_row(transaction, app, row, at_ms))?;
+                rows.iter()
+                    .try_for_each(|row| import_row(transaction, app, row, &labels, at_ms))?;
                 let indexes = Arc::clone(&indexes);
                 transaction.on_commit(move || indexes.forget(app))
             })
@@ -179,6 +183,7 @@ impl AppData for Data {
     /// The fork starts with the active deployment; the history stays with the original.
     async fn fork(&self, _: &Call, from: AppId, to: AppId) -> Result<()> {
         let (indexes, at_ms) = (Arc::clone(&self.indexes), self.clock.unix_ms());
+        let labels = self.labels();
         self.cartridge
             .write(Some(to), move |transaction| {
                 let Some(original) = store::active(transaction, from)? else { return Ok(()) };
@@ -187,7 +192,8 @@ impl AppData for Data {
                     return Ok(());
                 }
                 let version = store::newest_version(transaction, to)? + 1;
-                let copy = StoredDeployment { id, app: to, version, ..original.clone() };
+                let preview = labels.of(&id)?;
+                let copy = StoredDeployment { id, app: to, version, preview, ..original.clone() };
                 store::insert(transaction, &copy)?;
                 store::copy_files(transaction, &original.id, &copy.id)?;
                 switch(transaction, &copy, at_ms)?;
@@ -226,10 +232,27 @@ fn check_files(reader: &Reader<'_>, rows: &[Record]) -> Result<()> {
     Ok(())
 }
 
-fn import_row(transaction: &Transaction<'_>, app: AppId, row: &Record, at_ms: u64) -> Result<()> {
+/// Makes labels: the same one for a deployment each time, because a write may run twice.
+struct Labels(Vec<u8>);
+
+impl Labels {
+    fn of(&self, id: &DeploymentId) -> Result<PreviewLabel> {
+        let digest = Sha256::new().chain_update(&self.0).chain_update(id.as_str()).finalize();
+        PreviewLabel::from_random(&digest)
+            .ok_or_else(|| Error::internal("the system gave no random bytes"))
+    }
+}
+
+fn import_row(
+    transaction: &Transaction<'_>,
+    app: AppId,
+    row: &Record,
+    labels: &Labels,
+    at_ms: u64,
+) -> Result<()> {
     match row {
         Record::Part { .. } => Ok(()),
-        Record::Deployment(record) => import_deployment(transaction, app, record),
+        Record::Deployment(record) => import_deployment(transaction, app, record, labels),
         Record::Files { deployment, files } => {
             let id = imported_id(transaction, app, deployment)?;
             if store::find(transaction, &id)?.is_none() {
@@ -239,7 +262,7 @@ fn import_row(transaction: &Transaction<'_>, app: AppId, row: &Record, at_ms: u6
                 let row =
                     (file.hash, file.size, file.content_type.as_str(), file.visibility.as_str());
                 let entry = Entry::from_row(&file.path, row)?;
-                Ok(StoredFile { path: file.path.as_str().into(), entry })
+                Ok(StoredFile::new(&file.path, entry))
             });
             let files = files.collect::<Result<Vec<_>>>()?;
             store::insert_files(transaction, &id, &files)
@@ -257,6 +280,7 @@ fn import_deployment(
     transaction: &Transaction<'_>,
     app: AppId,
     record: &DeploymentRecord,
+    labels: &Labels,
 ) -> Result<()> {
     let id = imported_id(transaction, app, &record.id)?;
     if store::find(transaction, &id)?.is_some() {
@@ -270,6 +294,8 @@ fn import_deployment(
     store::insert(
         transaction,
         &StoredDeployment {
+            preview: labels.of(&id)?,
+            activated_at_ms: record.activated_at_ms,
             id,
             app,
             version,

@@ -28,6 +28,7 @@ pub(super) struct DeploymentRecord {
     pub(super) spa: bool,
     pub(super) source: Option<String>,
     pub(super) principal: String,
+    pub(super) activated_at_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Wire)]
@@ -89,6 +90,7 @@ impl DeploymentRecord {
             spa: stored.is_spa,
             source: stored.source,
             principal: stored.principal,
+            activated_at_ms: stored.activated_at_ms,
         }
     }
 }

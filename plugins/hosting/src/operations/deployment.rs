@@ -1,19 +1,21 @@
 //! `GET /api/deployments/{id}`: one deployment.
 
+use fazt_sdk::Result;
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::prelude::{Call, Operate, Operation};
-use fazt_sdk::{Error, Result};
+use fazt_sdk::service::Service;
+use fazt_sdk::services::apps::AppsApi;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::DeploymentView;
-use crate::model::DeploymentId;
+use super::{DeploymentView, find_deployment, urls_of};
 use crate::store;
 
 /// Tells about one deployment.
 #[derive(Debug)]
 pub(crate) struct GetDeployment {
     pub(crate) cartridge: Cartridge,
+    pub(crate) apps: Service<AppsApi>,
 }
 
 /// Which deployment.
@@ -40,17 +42,11 @@ impl Operate for GetDeployment {
     type Output = DeploymentView;
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
-        let unknown = || Error::not_found(format!("there is no deployment `{}`", input.id));
-        let id = DeploymentId::parse(&input.id).ok_or_else(unknown)?;
-        let found = store::read(&self.cartridge, move |reader| {
-            let Some(deployment) = store::find(reader, &id)? else { return Ok(None) };
-            let active = store::active(reader, deployment.app)?;
-            let is_active = active.is_some_and(|active| active.id == id);
-            Ok(Some((deployment, is_active)))
-        });
-        let (deployment, is_active) = found.await?.ok_or_else(unknown)?;
-        // A key of another app learns nothing, not even that the deployment exists.
-        call.check_app(deployment.app).map_err(|_| unknown())?;
-        Ok(DeploymentView::new(deployment, is_active))
+        let deployment = find_deployment(&self.cartridge, call, &input.id).await?;
+        let app = deployment.app;
+        let active = store::read(&self.cartridge, move |reader| store::active(reader, app)).await?;
+        let is_active = active.is_some_and(|active| active.id == deployment.id);
+        let urls = urls_of(&self.apps, call, app).await?;
+        Ok(DeploymentView::new(deployment, is_active, &urls))
     }
 }

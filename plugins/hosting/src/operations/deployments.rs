@@ -48,6 +48,7 @@ impl ListDeployments {
             .column("FILES", "file_count")
             .column_as("SIZE", "size_bytes", Format::Bytes)
             .column("BY", "deployed_by")
+            .column("PREVIEW", "preview_url")
             .column("ID", "deployment_id")
     }
 }
@@ -57,13 +58,14 @@ impl Operate for ListDeployments {
     type Output = Vec<DeploymentView>;
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
-        let app = find_app(&self.apps, call, &input.app).await?.id;
+        let found = find_app(&self.apps, call, &input.app).await?;
+        let (app, urls) = (found.id, found.urls);
         let views = store::read(&self.cartridge, move |reader| {
             let active = store::active(reader, app)?.map(|active| active.id);
             let all = store::list(reader, app)?;
             let view = |deployment: crate::model::StoredDeployment| {
                 let is_active = Some(&deployment.id) == active.as_ref();
-                DeploymentView::new(deployment, is_active)
+                DeploymentView::new(deployment, is_active, &urls)
             };
             Ok(all.into_iter().map(view).collect())
         });

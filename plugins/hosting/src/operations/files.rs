@@ -23,7 +23,7 @@ pub(crate) struct ListFiles {
 /// The most files of one page.
 const LIMIT_MAX: u32 = 1000;
 
-fn limit_default() -> u32 {
+pub(super) fn limit_default() -> u32 {
     200
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct FileView {
 }
 
 impl FileView {
-    fn new(file: StoredFile) -> Self {
+    pub(super) fn new(file: StoredFile) -> Self {
         Self {
             path: file.path.into(),
             size_bytes: file.entry.size,
@@ -103,19 +103,30 @@ impl Operate for ListFiles {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
         let app = find_app(&self.apps, call, &input.app).await?.id;
-        if !(1..=LIMIT_MAX).contains(&input.limit) {
-            return Err(Error::invalid(format!("`limit` is from 1 to {LIMIT_MAX}")));
-        }
         let Input { prefix, cursor, limit, .. } = input;
+        let limit = checked(limit)?;
         let files = store::read(&self.cartridge, move |reader| match store::active(reader, app)? {
             // One more than asked for shows whether there are more.
             Some(active) => store::files_after(reader, &active.id, &prefix, &cursor, limit + 1),
             None => Ok(Vec::new()),
         });
-        let (mut files, limit) = (files.await?, limit as usize);
-        let has_more = files.len() > limit;
-        files.truncate(limit);
-        let next = files.last().filter(|_| has_more).map(|last| last.path.to_string());
-        Ok(List { items: files.into_iter().map(FileView::new).collect(), next })
+        Ok(page(files.await?, limit))
     }
+}
+
+/// The limit, if it is one.
+pub(super) fn checked(limit: u32) -> Result<u32> {
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Error::invalid(format!("`limit` is from 1 to {LIMIT_MAX}")))
+}
+
+/// A page out of one file more than it may have.
+pub(super) fn page(mut files: Vec<StoredFile>, limit: u32) -> List<FileView> {
+    let limit = limit as usize;
+    let has_more = files.len() > limit;
+    files.truncate(limit);
+    let next = files.last().filter(|_| has_more).map(|last| last.path.to_string());
+    List { items: files.into_iter().map(FileView::new).collect(), next }
 }

@@ -56,8 +56,8 @@ impl Operate for RollBack {
     type Output = DeploymentView;
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
-        let app = find_app(&self.deploys.apps, call, &input.app).await?.id;
-        let deployment = self.deploys.roll_back(call, app, input.to).await?;
-        Ok(DeploymentView::new(deployment, true))
+        let app = find_app(&self.deploys.apps, call, &input.app).await?;
+        let deployment = self.deploys.roll_back(call, app.id, input.to).await?;
+        Ok(DeploymentView::new(deployment, true, &app.urls))
     }
 }

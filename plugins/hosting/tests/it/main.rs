@@ -5,6 +5,7 @@
 mod deploys;
 mod good;
 mod hostile;
+mod lists;
 mod moves;
 mod mutations;
 mod probe;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use fazt_sdk::call::{Principal, PrincipalId, Scope};
 use fazt_sdk::http::Method;
 use fazt_sdk::services::app_data::Usage;
 use fazt_sdk::{AppId, Error, Result, wire};
-use fazt_testkit::{Answer, BuiltIn, Caller, TestKernel};
+use fazt_testkit::{Answer, BuiltIn, Caller, SkippingClock, TestKernel};
 use serde_json::Value;
 use zip::write::SimpleFileOptions;
 
@@ -118,6 +119,7 @@ pub(crate) type Snapshot = Vec<(String, u16, Option<String>, Bytes)>;
 /// A node on a temporary cartridge.
 pub(crate) struct World {
     kernel: TestKernel,
+    clock: Arc<SkippingClock>,
 }
 
 impl World {
@@ -127,8 +129,12 @@ impl World {
 
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let probe = BuiltIn { name: "probe", root: fazt_sdk::export::root_of::<Probe> };
+        let clock = Arc::new(SkippingClock::new());
+        let time: Option<Arc<dyn fazt_testkit::Clock>> = Some(Arc::clone(&clock) as _);
         let kernel = if cfg!(feature = "loaded") {
-            let kernel = TestKernel::configured(vec![probe], vec![library()], &[]).await.unwrap();
+            let libraries = vec![library()];
+            let kernel =
+                TestKernel::configured_at(vec![probe], libraries, &[], time).await.unwrap();
             for (name, value) in settings {
                 let path = format!("/api/settings/{name}");
                 let input = serde_json::json!({ "value": value });
@@ -140,13 +146,19 @@ impl World {
                 name: "hosting",
                 root: fazt_sdk::export::root_of::<fazt_hosting::Hosting>,
             };
-            TestKernel::configured(vec![probe, hosting], Vec::new(), settings).await.unwrap()
+            let built_in = vec![probe, hosting];
+            TestKernel::configured_at(built_in, Vec::new(), settings, time).await.unwrap()
         };
-        let mut world = Self { kernel };
+        let mut world = Self { kernel, clock };
         if cfg!(feature = "loaded") && !settings.is_empty() {
             world.restart().await;
         }
         world
+    }
+
+    /// Skips some time.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.clock.skip(time);
     }
 
     /// Stops the node and starts it again on the same cartridge.
@@ -224,6 +236,17 @@ impl World {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let method = Method::from_name(method).unwrap();
         self.kernel.admin(caller, method, path, query, body.to_owned()).await.into()
+    }
+
+    pub(crate) async fn send_as(
+        &self,
+        caller: Caller,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Reply {
+        self.kernel.admin_with(caller, method, path, "", headers, body).await.into()
     }
 
     /// A key with these scopes, for all apps or for one.
