@@ -47,8 +47,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The command that fixes it, or a sentence that leads there.
     pub(crate) hint: Option<String>,
-    /// What the error says for programs; null for most.
-    pub(crate) details: Value,
+    /// What the error says for programs.
+    pub(crate) details: Option<Box<Value>>,
     /// The stable code of the error, for `--verbose`.
     pub(crate) code: Option<String>,
     /// The request's id in the node's log, for `--verbose`.
@@ -59,7 +59,7 @@ impl Failure {
     /// A failure with this exit code.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { exit, message, hint: None, details: Value::Null, code: None, request_id: None }
+        Self { exit, message, hint: None, details: None, code: None, request_id: None }
     }
 
     /// It failed.
@@ -114,7 +114,7 @@ impl Failure {
         );
         failure.code = Some(code.to_owned());
         failure.request_id = text("request_id").map(str::to_owned);
-        failure.details = error.get("details").cloned().unwrap_or_default();
+        failure.details = error.get("details").cloned().map(Box::new);
         failure.hint =
             error.pointer("/details/hint").and_then(|hint| hint.as_str()).map(str::to_owned);
         failure

@@ -43,10 +43,11 @@ pub(crate) async fn files(node: &dyn Transport, id: &str) -> Result<Vec<RemoteFi
     let mut files = Vec::new();
     let mut cursor = String::new();
     loop {
-        let mut target = format!("/api/deployments/{}/files?limit={PAGE_MAX}", encoded(id));
-        if !cursor.is_empty() {
-            target.push_str(&format!("&cursor={}", encoded(&cursor)));
-        }
+        let (id, after) = (encoded(id), encoded(&cursor));
+        let target = match after.as_str() {
+            "" => format!("/api/deployments/{id}/files?limit={PAGE_MAX}"),
+            after => format!("/api/deployments/{id}/files?limit={PAGE_MAX}&cursor={after}"),
+        };
         let page = transport::ask(node, Request::new(Method::Get, target)).await?;
         let odd = || Failure::failed(format!("{} lists files in an odd way", node.place()));
         for row in page.data.as_array().ok_or_else(odd)? {

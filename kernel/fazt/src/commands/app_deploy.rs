@@ -169,7 +169,7 @@ impl Source {
                     .body(&content_type, upload.into_body());
                 let data = transport::ask(node, request).await?.data;
                 let files = data.get("file_count").and_then(Value::as_u64);
-                let files = files.map(count).unwrap_or_default();
+                let files = files.map(output::files_text).unwrap_or_default();
                 Ok(Outcome { data, files, counts: Map::new() })
             }
         }
@@ -225,23 +225,21 @@ async fn directory(
     }
     let deploy = Deploy { app: name, files: &site.files, contents: &contents, options };
     let begins = |files, bytes| {
-        let doing = format!("sending {}", count(files as u64));
+        let doing = format!("sending {}", output::files_text(files as u64));
         meter.shows(Some(run.output.progress(&doing, bytes)));
     };
     let deployed = deploy.run(node, meter, begins).await?;
     let (all, new, sent) = (site.files.len(), deployed.new_files, meter.sent_bytes());
     let files = match new {
-        0 => format!("{}, none new", count(all as u64)),
-        new => format!("{new} of {} new, {}", count(all as u64), output::bytes_text(sent)),
+        0 => format!("{}, none new", output::files_text(all as u64)),
+        new => {
+            format!("{new} of {} new, {}", output::files_text(all as u64), output::bytes_text(sent))
+        }
     };
     let mut counts = Map::new();
     counts.insert("new_files".to_owned(), Value::from(new));
     counts.insert("sent_bytes".to_owned(), Value::from(sent));
     Ok(Outcome { data: deployed.data, files, counts })
-}
-
-fn count(files: u64) -> String {
-    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
 }
 
 pub(super) fn default_name(path: &Path) -> Result<String, Failure> {

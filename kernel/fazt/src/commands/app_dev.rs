@@ -57,7 +57,9 @@ async fn develop(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fail
         Some(port) => (port.to_owned(), 0),
         None => (PORT.to_string(), PORTS_MORE),
     };
-    let home = tempfile::tempdir()
+    let home = tempfile::Builder::new()
+        .prefix("fazt-dev-")
+        .tempdir()
         .map_err(|error| Failure::failed(format!("there is no place for the node: {error}")))?;
     let options = || {
         let mut options = BootOptions::new(home.path().join("dev.db"), Mode::Serve, {
@@ -78,6 +80,7 @@ async fn develop(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fail
         include_private: arguments.is_on("include_private"),
         served: None,
         deployment: None,
+        problem: None,
     };
     // From before the first deploy on, so that nothing is missed between the two.
     let mut watch = Watch::new(&directory, session.include_private);
@@ -122,6 +125,8 @@ struct Session<'a> {
     /// What the node serves: paths and contents.
     served: Option<Vec<(String, Content)>>,
     deployment: Option<String>,
+    /// Why the last change is not what the node serves.
+    problem: Option<String>,
 }
 
 impl Session<'_> {
@@ -130,11 +135,16 @@ impl Session<'_> {
         let began = Instant::now();
         let mut warnings = Vec::new();
         let problem = match self.deploy(kernel, &mut warnings).await {
-            Ok(None) => return Ok(()),
+            Ok(None) if self.problem.is_none() => return Ok(()),
+            Ok(None) => {
+                run.output.note("as it was before");
+                None
+            }
             Ok(Some(new)) => {
-                let files = self.served.as_ref().map_or(0, Vec::len);
+                let files = self.served.as_ref().map_or(0, Vec::len) as u64;
+                let files = output::files_text(files);
                 let took_ms = began.elapsed().as_millis();
-                run.output.note(&format!("{new} of {files} files new ({took_ms} ms)"));
+                run.output.note(&format!("{new} of {files} new ({took_ms} ms)"));
                 for warning in &warnings {
                     run.output.note(&format!("warning: {warning}"));
                 }
@@ -145,8 +155,9 @@ impl Session<'_> {
                 Some(failure.message)
             }
         };
+        self.problem = problem;
         let state =
-            json!({"deployment": self.deployment, "problem": problem, "warnings": warnings});
+            json!({"deployment": self.deployment, "problem": self.problem, "warnings": warnings});
         let request = Request::new(Method::Put, dev::STATE).json(&state);
         transport::ask(&Inside::of(kernel), request).await.map(drop)
     }

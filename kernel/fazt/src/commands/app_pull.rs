@@ -52,8 +52,8 @@ async fn pull(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failure
     let (files, written) = (number("files"), number("written_files"));
     let bytes = output::bytes_text(number("written_bytes"));
     let what = match written {
-        0 => format!("{files} files, all the same already"),
-        written => format!("{written} of {files} files written, {bytes}"),
+        0 => format!("{}, all the same already", output::files_text(files)),
+        written => format!("{written} of {} written, {bytes}", output::files_text(files)),
     };
     run.output.line(&format!("{}  (v{}, {what})", directory.display(), number("version")))
 }
@@ -74,11 +74,11 @@ async fn bring(
         .await
         .map_err(|error| Failure::failed(format!("reading the files broke off: {error}")))??;
     if !changed.is_empty() && !arguments.is_on("force") {
-        let more = changed.len().saturating_sub(NAMES_MAX);
-        let mut names = changed[..changed.len().min(NAMES_MAX)].join(", ");
-        if more > 0 {
-            names.push_str(&format!(" and {more} more"));
-        }
+        let names = changed[..changed.len().min(NAMES_MAX)].join(", ");
+        let names = match changed.len().saturating_sub(NAMES_MAX) {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        };
         return Err(Failure::failed(format!(
             "in {} other files lie in the way: {names}",
             directory.display()

@@ -71,13 +71,16 @@ async fn validate(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fai
         1 => "1 warning".to_owned(),
         count => format!("{count} warnings"),
     };
-    let says = format!("can be deployed: {files} files, {bytes}, {warnings}");
+    let files = output::files_text(files as u64);
+    let says = format!("can be deployed: {files}, {bytes}, {warnings}");
     run.output.result(&data, &[], Some(&says))
 }
 
 /// What a node answers to a deploy of `site`.
 async fn try_out(name: &str, site: Site, include_private: bool) -> Result<Value, Failure> {
-    let home = tempfile::tempdir()
+    let home = tempfile::Builder::new()
+        .prefix("fazt-check-")
+        .tempdir()
         .map_err(|error| Failure::failed(format!("there is no place for the check: {error}")))?;
     let cartridge = home.path().join("check.db");
     let mut options = BootOptions::new(cartridge, Mode::Serve, plugins::built_in());

@@ -108,7 +108,8 @@ impl Deploy<'_> {
                 Ok(answer) => return Ok(Deployed { data: answer.data, new_files }),
                 // Content went away since it was asked for: the last deployment that held it did.
                 Err(failure) if failure.code.as_deref() == Some("CONTENT_MISSING") => {
-                    missing = hashes(failure.details.get("missing"));
+                    missing =
+                        hashes(failure.details.as_ref().and_then(|details| details.get("missing")));
                     meter.is_activating.store(false, Ordering::Relaxed);
                     self.send(node, meter, self.parcels(&missing)).await?;
                 }

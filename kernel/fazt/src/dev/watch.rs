@@ -21,7 +21,9 @@ pub(crate) struct Watch {
     include_private: bool,
     touched: std::sync::Arc<Notify>,
     /// Nothing where the operating system sends no messages.
-    _messages: Option<notify::RecommendedWatcher>,
+    messages: Option<notify::RecommendedWatcher>,
+    /// Which directory has the name now: a build may remove it and make another one.
+    inode: Option<u64>,
     pause: Duration,
     last: Fingerprint,
 }
@@ -34,13 +36,13 @@ impl Watch {
     pub(crate) fn new(directory: &Path, include_private: bool) -> Self {
         let touched = std::sync::Arc::new(Notify::new());
         let messages = messages(directory, &touched).ok();
-        let pause = if messages.is_some() { PAUSE_WITH_MESSAGES } else { PAUSE };
         Self {
             directory: directory.to_owned(),
             include_private,
             touched,
-            _messages: messages,
-            pause,
+            pause: pause(messages.as_ref()),
+            messages,
+            inode: inode(directory),
             last: fingerprint(directory, include_private),
         }
     }
@@ -55,12 +57,23 @@ impl Watch {
             let looked =
                 tokio::task::spawn_blocking(move || fingerprint(&directory, include_private));
             let now = looked.await.unwrap_or_default();
+            self.follow();
             // A large directory is not what the machine is for.
             self.pause = self.pause.max(began.elapsed() * LOOKS_SHARE);
             if now != self.last {
                 self.last = now;
                 return;
             }
+        }
+    }
+
+    /// Listens to the directory that has the name now.
+    fn follow(&mut self) {
+        let now = inode(&self.directory);
+        if now != self.inode {
+            self.inode = now;
+            self.messages = messages(&self.directory, &self.touched).ok();
+            self.pause = pause(self.messages.as_ref());
         }
     }
 
@@ -73,6 +86,14 @@ impl Watch {
             }
         }
     }
+}
+
+fn inode(directory: &Path) -> Option<u64> {
+    std::fs::metadata(directory).ok().map(|metadata| metadata.ino())
+}
+
+fn pause(messages: Option<&notify::RecommendedWatcher>) -> Duration {
+    if messages.is_some() { PAUSE_WITH_MESSAGES } else { PAUSE }
 }
 
 fn messages(
@@ -153,11 +174,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_directory_that_a_build_makes_anew_is_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("dist");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("a.html"), "1").unwrap();
+        let mut watch = Watch::new(&root, false);
+        assert!(sees(&mut watch, || fs::remove_dir_all(&root).unwrap()).await, "gone");
+        let build = || {
+            fs::create_dir(&root).unwrap();
+            fs::write(root.join("a.html"), "2").unwrap();
+        };
+        assert!(sees(&mut watch, build).await, "back");
+        assert!(watch.messages.is_some(), "and its messages are heard");
+        follows_everything(watch, &root).await;
+    }
+
+    #[tokio::test]
     async fn without_messages_of_the_system_it_looks_by_itself() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a.html"), "1").unwrap();
         let mut watch = Watch::new(root.path(), false);
-        watch._messages = None;
+        watch.messages = None;
         watch.pause = PAUSE;
         follows_everything(watch, root.path()).await;
     }

@@ -94,9 +94,6 @@ impl Site {
         if self.private {
             warnings.push("left out private/; --include-private sends it".to_owned());
         }
-        if !self.files.is_empty() && !self.files.iter().any(|file| file.path == "index.html") {
-            warnings.push("there is no index.html, so the address itself has no page".to_owned());
-        }
         warnings
     }
 }

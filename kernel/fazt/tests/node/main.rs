@@ -6,6 +6,12 @@
 mod golden;
 mod home;
 
+#[cfg(feature = "hosting")]
+mod deploys;
+#[cfg(feature = "hosting")]
+mod dev;
+#[cfg(feature = "hosting")]
+mod front;
 mod life;
 #[cfg(feature = "hosting")]
 mod peers;
