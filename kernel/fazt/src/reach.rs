@@ -46,6 +46,10 @@ impl Wanted<'_> {
     /// The way to the node that is wanted.
     pub(crate) async fn reach(self) -> Result<Reached, Failure> {
         match self.to {
+            Some("") => {
+                Err(Failure::usage("the name of a peer is missing, as in fazt @home app list")
+                    .hint("fazt peer list shows the names"))
+            }
             Some(LOCAL) => self.here().await,
             Some(url) if is_address(url) => self.url(url),
             Some(name) => self.peer(name).await,

@@ -115,7 +115,7 @@ pub(crate) fn run_with(
     environment: &Environment,
     output: &mut Output<'_>,
 ) -> Exit {
-    let (words, peer) = without_peer(words);
+    let (words, peer) = normalized(words);
     let (catalogue, matches) = match parse(manifests, &words, peer.as_deref(), environment) {
         Ok(parsed) => parsed,
         Err(error) => return say(&error, output),
@@ -143,12 +143,17 @@ pub(crate) fn run_with(
     }
 }
 
-/// The words without the `@NAME` that may stand in front of them, and that name.
-fn without_peer(words: &[OsString]) -> (Vec<OsString>, Option<String>) {
+/// The words without the `@NAME` that may stand in front of them, and that name. `help WORDS` is
+/// how many ask for `WORDS --help`.
+fn normalized(words: &[OsString]) -> (Vec<OsString>, Option<String>) {
     let mut words = words.to_vec();
     let peer = words.get(1).and_then(|word| Some(word.to_str()?.strip_prefix('@')?.to_owned()));
     if peer.is_some() {
         words.remove(1);
+    }
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
     }
     (words, peer)
 }

@@ -19,6 +19,7 @@ pub(crate) fn parser(catalogue: &Catalogue) -> Parser {
     }
     let parser = Parser::new("fazt")
         .about("A personal cloud: one program plays one file")
+        .version(env!("CARGO_PKG_VERSION"))
         .after_help(
             "Without a command, fazt starts a node on ~/.fazt/data.db and says where it runs.\n\
              Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable.",

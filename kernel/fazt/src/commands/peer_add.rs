@@ -98,7 +98,11 @@ async fn book(run: &Run<'_, '_>) -> Result<(Reached, bool), Failure> {
     let (path, _) = locate::cartridge(None, wanted.environment)?;
     let mut options = BootOptions::new(&path, Mode::Serve, plugins::built_in());
     options.create = true;
-    Kernel::boot(options).await?.stop().await?;
+    let kernel = Kernel::boot(options).await.map_err(|error| {
+        Failure::from(error)
+            .hint("without an address book --to URL works, with the key in FAZT_TOKEN")
+    })?;
+    kernel.stop().await?;
     let mut reached = wanted.here().await?;
     reached.note = Some(format!("the address book is in {} (new)", path.display()));
     Ok((reached, true))

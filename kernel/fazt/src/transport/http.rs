@@ -87,7 +87,10 @@ impl HttpTransport {
         };
         let found = tokio::net::lookup_host((host.as_str(), self.address.port)).await;
         found.map(Iterator::collect).map_err(|error| {
-            Failure::unreachable(format!("{host} has no address: {error}"))
+            let error = error.to_string();
+            // The resolver's own words are enough.
+            let why = error.rsplit(": ").next().unwrap_or(&error);
+            Failure::unreachable(format!("{host} has no address: {why}"))
                 .hint("is the name right, and is this machine online?")
         })
     }

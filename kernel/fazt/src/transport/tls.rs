@@ -97,8 +97,9 @@ fn distrusted(host: &str, why: &CertificateError) -> Failure {
             wrong_name(host, "")
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            wrong_name(host, &format!(", but for {}", names.join(", ")))
+            let names: Vec<_> = presented.iter().take(NAMES_MAX).map(|name| bare(name)).collect();
+            let more = if presented.len() > NAMES_MAX { " and others" } else { "" };
+            wrong_name(host, &format!(", but for {}{more}", names.join(", ")))
         }
         CertificateError::UnknownIssuer => {
             let why = "it is self-signed, or somebody stands between this machine and the node";
@@ -119,3 +120,6 @@ fn wrong_name(host: &str, but_for: &str) -> Failure {
     Failure::new(Exit::Refused, format!("the certificate is not for {host}{but_for}"))
         .hint("is the address that of the node? Its admin surface is the same name below admin.")
 }
+
+/// So many names of a certificate are shown.
+const NAMES_MAX: usize = 3;
