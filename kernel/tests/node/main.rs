@@ -7,8 +7,12 @@ mod support;
 
 mod authorization;
 mod composition;
+mod domains;
 mod events;
+mod forks;
 mod hosts;
 mod peers;
+mod names;
 mod settings;
 mod sign_in;
+mod splits;
