@@ -25,6 +25,7 @@ use crate::core::{Address, Core};
 use crate::directory::Directory;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
 use crate::events::Events;
+use crate::garbage::Garbage;
 use crate::registry::service::Services;
 use crate::registry::{BuiltIn, KERNEL, Registry, library};
 use crate::routing::{self, Router};
@@ -173,6 +174,7 @@ impl Kernel {
             events: Events::new(cartridge.clone(), Arc::clone(&telemetry)),
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
+            garbage: Garbage::default(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
         });
@@ -180,6 +182,7 @@ impl Kernel {
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
+        crate::garbage::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
             Ok(started) => started,

@@ -14,6 +14,7 @@ use crate::cartridge::{Cartridge, Mode};
 use crate::config::Config;
 use crate::directory::{App, Directory, Snapshot};
 use crate::events::Events;
+use crate::garbage::Garbage;
 use crate::registry::Registry;
 use crate::registry::service::Services;
 use crate::routing::LOCAL_DOMAIN;
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) events: Events,
     pub(crate) services: Services,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) garbage: Garbage,
     /// The kernel's own tasks.
     pub(crate) tasks: Tasks,
     /// What changes when a setting does and every request reads.

@@ -14,6 +14,7 @@ mod directory;
 pub mod edge;
 mod events;
 mod failure;
+mod garbage;
 mod host;
 mod maintenance;
 mod registry;

@@ -10,6 +10,7 @@ mod app_info;
 mod app_list;
 mod app_remove;
 mod cartridge_backup;
+mod cartridge_gc;
 mod cartridge_info;
 mod cartridge_vacuum;
 mod cartridge_verify;
@@ -96,7 +97,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 28] = [
+    let all: [fn(Parts) -> Parts; 29] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -123,6 +124,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_remove::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];

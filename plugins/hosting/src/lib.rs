@@ -42,6 +42,7 @@ mod multipart;
 mod operations;
 mod pages;
 mod ready;
+mod references;
 mod rollback;
 mod serve;
 mod settings;
@@ -55,7 +56,7 @@ use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
-use fazt_sdk::services::{AppDataApi, AppsApi, SitesApi};
+use fazt_sdk::services::{AppDataApi, AppsApi, BlobRefsApi, SitesApi};
 
 use crate::admission::Admission;
 use crate::begin_upload::{LIST_BYTES_MAX, TakeList};
@@ -70,6 +71,7 @@ use crate::operations::{
 };
 use crate::pack::PACK_BYTES_MAX;
 use crate::ready::ReadyFiles;
+use crate::references::References;
 use crate::serve::Serve;
 use crate::sites::Provide;
 use crate::upload::{TakeUpload, UPLOAD_BYTES_CEILING};
@@ -96,6 +98,7 @@ impl Plugin for Hosting {
             .requires::<AppsApi>()
             .provides::<SitesApi>()
             .contributes::<AppDataApi>()
+            .contributes::<BlobRefsApi>()
             .follows::<AppRemoved>()
             .migrations(migrations!(
                 "../../../migrations/hosting":
@@ -214,6 +217,7 @@ impl Plugin for Hosting {
             .operation(AppStatus::KEY, AppStatus { cartridge: cartridge.clone(), apps })
             .provide(SitesApi::of(Provide { cartridge: cartridge.clone(), indexes }))
             .provide(AppDataApi::of(data))
+            .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))
             .follow::<AppRemoved, _>(&cartridge, NAME, move |transaction, removed| {
                 removed.iter().try_for_each(|event| follower.delete(transaction, event.app))
             }))
