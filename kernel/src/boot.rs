@@ -23,7 +23,10 @@ use crate::config::Config;
 use crate::control;
 use crate::core::{Address, Core};
 use crate::directory::Directory;
+use crate::directory::check::Rechecks;
+use crate::directory::probe::Probes;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
+use crate::egress::{Egress, Resolve, SystemResolver};
 use crate::events::Events;
 use crate::garbage::Garbage;
 use crate::registry::service::Services;
@@ -52,6 +55,8 @@ pub struct BootOptions {
     pub log_level: Level,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Who knows the addresses of other machines.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl BootOptions {
@@ -67,6 +72,7 @@ impl BootOptions {
             settings: BTreeMap::new(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock::new()),
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -177,12 +183,16 @@ impl Kernel {
             garbage: Garbage::default(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
+            egress: Egress::new(options.resolver),
+            probes: Probes::default(),
+            rechecks: Rechecks::default(),
         });
         let parts = control::parts(Arc::downgrade(&core));
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
         crate::garbage::start(&core)?;
+        crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
             Ok(started) => started,
@@ -259,10 +269,7 @@ impl Kernel {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for a reserved one.
     pub async fn ensure_app(&self, name: &str) -> Result<fazt_sdk::AppId> {
-        let random = self.core.random(64)?;
-        let id = fazt_sdk::AppId::from_random(&random)
-            .ok_or_else(|| Error::internal("the system gave no random bytes"))?;
-        Ok(self.core.directory.ensure(name, id).await?.id)
+        Ok(self.core.directory.ensure(name, self.core.new_app_id()?).await?.id)
     }
 
     /// Sets a setting in the cartridge. Durable.

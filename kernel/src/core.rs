@@ -6,13 +6,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use fazt_sdk::call::Call;
 use fazt_sdk::services::apps::App as AppRecord;
-use fazt_sdk::{Error, Result};
+use fazt_sdk::{AppId, Error, Result};
 use tokio::runtime::Handle;
 
 use crate::access::Access;
 use crate::cartridge::{Cartridge, Mode};
 use crate::config::Config;
-use crate::directory::{App, Directory, Snapshot};
+use crate::directory::check::Rechecks;
+use crate::directory::probe::Probes;
+use crate::directory::{Alias, App, Directory, Domain, Snapshot};
+use crate::egress::Egress;
 use crate::events::Events;
 use crate::garbage::Garbage;
 use crate::registry::Registry;
@@ -43,6 +46,11 @@ pub(crate) struct Core {
     pub(crate) tasks: Tasks,
     /// What changes when a setting does and every request reads.
     pub(crate) address: ArcSwap<Address>,
+    /// The one client that connects to other machines.
+    pub(crate) egress: Egress,
+    /// What the node asks itself under the names of its domains, and when it asks again.
+    pub(crate) probes: Probes,
+    pub(crate) rechecks: Rechecks,
 }
 
 /// Where the node is reached.
@@ -58,8 +66,13 @@ impl Address {
     /// The address of a label below the domain; of the domain itself for an empty one.
     fn url(&self, label: &str) -> String {
         let dot = if label.is_empty() { "" } else { "." };
+        self.url_of_host(&format!("{label}{dot}{}", self.domain))
+    }
+
+    /// The address of a host that leads to this node.
+    fn url_of_host(&self, host: &str) -> String {
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{label}{dot}{}{port}", self.scheme, self.domain)
+        format!("{}://{host}{port}", self.scheme)
     }
 }
 
@@ -77,6 +90,16 @@ impl Core {
     /// The address of a label below the domain; of the domain itself for an empty one.
     pub(crate) fn url(&self, label: &str) -> String {
         self.address.load().url(label)
+    }
+
+    /// The address of a host that leads to this node.
+    pub(crate) fn url_of_host(&self, host: &str) -> String {
+        self.address.load().url_of_host(host)
+    }
+
+    /// The port that the node listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.load().port.unwrap_or(80)
     }
 
     /// The address of the dashboard.
@@ -148,16 +171,50 @@ impl Core {
         Ok(bytes)
     }
 
+    /// A random number; 0 when the system gives none.
+    pub(crate) fn random_number(&self) -> u64 {
+        self.random(8).ok().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
+
+    /// An id that no app has.
+    ///
+    /// # Errors
+    /// `Internal` when the system gives no random bytes.
+    pub(crate) fn new_app_id(&self) -> Result<AppId> {
+        AppId::from_random(&self.random(64)?)
+            .ok_or_else(|| Error::internal("the system gave no random bytes"))
+    }
+
     /// An app as plugins and clients see it.
     pub(crate) fn app_record(&self, directory: &Snapshot, app: &App) -> AppRecord {
-        let aliases: Vec<_> =
-            directory.aliases_of(app.id).into_iter().map(|alias| alias.name.clone()).collect();
+        self.record(app, &directory.aliases_of(app.id), &directory.domains_of(app.id))
+    }
+
+    /// Apps as plugins and clients see them, the oldest first. Looks at each name once.
+    pub(crate) fn app_records<'d>(
+        &self,
+        directory: &'d Snapshot,
+        apps: impl Iterator<Item = &'d App>,
+    ) -> Vec<AppRecord> {
+        let names = directory.names();
+        let mut apps: Vec<_> = apps.collect();
+        apps.sort_by_key(|app| (app.created_at_ms, app.id));
+        apps.into_iter()
+            .map(|app| {
+                let (aliases, domains) = names.of(app.id);
+                self.record(app, aliases, domains)
+            })
+            .collect()
+    }
+
+    fn record(&self, app: &App, aliases: &[&Alias], domains: &[&Domain]) -> AppRecord {
+        let urls = aliases.iter().map(|alias| self.url(&alias.name));
         AppRecord {
             id: app.id,
             name: app.name.clone(),
             created_at_ms: app.created_at_ms,
-            urls: aliases.iter().map(|alias| self.url(alias)).collect(),
-            aliases,
+            aliases: aliases.iter().map(|alias| alias.name.clone()).collect(),
+            urls: urls.chain(domains.iter().map(|domain| self.url_of_host(&domain.name))).collect(),
         }
     }
 

@@ -12,6 +12,7 @@ mod core;
 mod dashboard;
 mod directory;
 pub mod edge;
+mod egress;
 mod events;
 mod failure;
 mod garbage;
@@ -28,6 +29,7 @@ pub use boot::{
     socket_path,
 };
 pub use cartridge::Mode;
+pub use egress::{Resolve, Resolving, SystemResolver};
 pub use registry::BuiltIn;
 pub use telemetry::Level;
 

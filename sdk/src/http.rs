@@ -181,6 +181,11 @@ impl Request {
         self.head.fields.iter().map(|field| (self.text(field.name), self.bytes(field.value)))
     }
 
+    /// All headers, in order, as bytes. Names are in lower case.
+    pub fn raw_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.head.fields.iter().map(|field| (self.bytes(field.name), self.bytes(field.value)))
+    }
+
     /// What the route's pattern captured at position `index`, counted from 0.
     #[must_use]
     pub fn capture(&self, index: usize) -> &str {

@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: &[Migration<'static>] = &[
     migration!("0002_directory", "../../../migrations/kernel/0002_directory.sql"),
     migration!("0003_access", "../../../migrations/kernel/0003_access.sql"),
     migration!("0004_composition", "../../../migrations/kernel/0004_composition.sql"),
+    migration!("0005_names", "../../../migrations/kernel/0005_names.sql"),
 ];
 
 /// The newest schema that this build knows.

@@ -3,7 +3,7 @@
 use fazt_sdk::prelude::*;
 
 use super::{Node, Parts};
-use crate::directory::{Alias, Target};
+use crate::directory::{Alias, Share, Target};
 
 struct ListAliases(Node);
 
@@ -11,9 +11,9 @@ struct ListAliases(Node);
 #[derive(Serialize, JsonSchema)]
 pub(super) struct AliasRow {
     name: String,
-    /// `app`, `redirect` or `reserved`.
+    /// `app`, `redirect`, `reserved` or `split`.
     kind: &'static str,
-    /// Id of the app, or the address of the redirect.
+    /// Id of the app, the address of the redirect, or the apps of the split with their weights.
     target: String,
     created_at_ms: u64,
 }
@@ -24,6 +24,10 @@ impl From<&Alias> for AliasRow {
             Target::App(id) => ("app", id.to_string()),
             Target::Redirect(url) => ("redirect", url.to_string()),
             Target::Reserved => ("reserved", String::new()),
+            Target::Split(shares) => {
+                let share = |share: &Share| format!("{}:{}", share.app, share.weight);
+                ("split", shares.iter().map(share).collect::<Vec<_>>().join(", "))
+            }
         };
         Self { name: alias.name.clone(), kind, target, created_at_ms: alias.created_at_ms }
     }
@@ -36,13 +40,9 @@ impl Operate for ListAliases {
     async fn operate(&self, call: &Call, _: NoInput) -> Result<Vec<AliasRow>> {
         let core = self.0.core()?;
         let directory = core.directory.now();
-        let visible = |alias: &&Alias| match (&alias.target, call.limited_to()) {
-            (Target::App(id), Some(only)) => *id == only,
-            (Target::Redirect(_) | Target::Reserved, Some(_)) => false,
-            (_, None) => true,
-        };
-        let mut rows: Vec<AliasRow> =
-            directory.aliases.values().filter(visible).map(AliasRow::from).collect();
+        let aliases = directory.aliases.values().map(|alias| &**alias);
+        let visible = |alias: &&Alias| call.limited_to().is_none_or(|only| alias.leads_to(only));
+        let mut rows: Vec<AliasRow> = aliases.filter(visible).map(AliasRow::from).collect();
         rows.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(rows)
     }

@@ -22,6 +22,8 @@ struct Info {
     id: AppId,
     name: String,
     created_at_ms: u64,
+    /// The app that it was copied from; it may be gone.
+    forked_from: Option<AppId>,
     aliases: Vec<String>,
     urls: Vec<String>,
     usage: Vec<UsageRow>,
@@ -62,6 +64,7 @@ impl Operate for InfoOfApp {
             id: app.id,
             name: app.name,
             created_at_ms: app.created_at_ms,
+            forked_from: core.directory.now().app(app.id).and_then(|app| app.forked_from),
             aliases: app.aliases,
             urls: app.urls,
             usage,
@@ -87,6 +90,7 @@ pub(super) fn add(parts: Parts) -> Parts {
                 .column("ID", "id")
                 .column("NAME", "name")
                 .column("URLS", "urls")
+                .column("COPY OF", "forked_from")
                 .column("USAGE", "usage")
                 .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
         )

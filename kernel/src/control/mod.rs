@@ -4,11 +4,19 @@
 //! the registry connects them. Adding one is a file here and a line in [`parts`].
 
 mod alias_add;
+mod alias_info;
 mod alias_list;
 mod alias_remove;
+mod app_create;
+mod app_fork;
 mod app_info;
+mod app_lineage;
+mod app_link;
 mod app_list;
 mod app_remove;
+mod app_reserve;
+mod app_split;
+mod app_swap;
 mod cartridge_backup;
 mod cartridge_gc;
 mod cartridge_info;
@@ -17,6 +25,11 @@ mod cartridge_verify;
 mod config_get;
 mod config_list;
 mod config_set;
+mod domain_add;
+mod domain_check;
+mod domain_info;
+mod domain_list;
+mod domain_remove;
 mod key_create;
 mod key_list;
 mod key_remove;
@@ -36,7 +49,7 @@ mod status;
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
 use std::sync::{Arc, Weak};
 
-use fazt_sdk::command::Command;
+use fazt_sdk::command::{Argument, Command};
 use fazt_sdk::http::Handler;
 use fazt_sdk::manifest::Manifest;
 use fazt_sdk::operation::{Operate, Operation};
@@ -97,7 +110,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 29] = [
+    let all: [fn(Parts) -> Parts; 42] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -111,9 +124,22 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         app_list::add,
         app_info::add,
         app_remove::add,
+        app_create::add,
+        app_fork::add,
+        app_lineage::add,
+        app_link::add,
+        app_reserve::add,
+        app_swap::add,
+        app_split::add,
         alias_list::add,
+        alias_info::add,
         alias_add::add,
         alias_remove::add,
+        domain_list::add,
+        domain_info::add,
+        domain_add::add,
+        domain_check::add,
+        domain_remove::add,
         manifest_list::add,
         plugin_list::add,
         plugin_info::add,
@@ -129,6 +155,16 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         cartridge_backup::add,
     ];
     all.into_iter().fold(parts, |parts, add| add(parts))
+}
+
+/// `--name VALUE`, which must be given.
+fn required_option(name: &str, about: &str) -> Argument {
+    Argument { required: true, ..Argument::option(name, about) }
+}
+
+/// `--name VALUE`, several times, at least once.
+fn required_list(name: &str, about: &str) -> Argument {
+    Argument { required: true, ..Argument::list(name, about) }
 }
 
 /// The settings of the kernel itself, under `server.`.

@@ -128,8 +128,8 @@ pub(super) fn overview(core: &Core) -> Result<Response> {
     let failed =
         |error: std::fmt::Error| Error::internal(format!("the page could not be written: {error}"));
     let directory = core.directory.now();
-    let mut apps: Vec<_> =
-        directory.apps.values().map(|app| core.app_record(&directory, app)).collect();
+    let mut apps =
+        core.app_records(&directory, directory.apps.values().map(|app| &**app));
     apps.sort_by(|one, other| one.name.cmp(&other.name));
     let mut body = String::from(
         "<header><h1>fazt</h1><form method=\"post\" action=\"/logout\"><button>Sign out</button></form></header>",

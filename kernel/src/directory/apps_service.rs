@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use fazt_sdk::call::Call;
 use fazt_sdk::services::Apps;
 use fazt_sdk::services::apps::App;
-use fazt_sdk::{AppId, Error, Result};
+use fazt_sdk::{Error, Result};
 
 use crate::Core;
 
@@ -28,19 +28,15 @@ impl Apps for AppsService {
     async fn list(&self, call: &Call) -> Result<Vec<App>> {
         let core = self.core()?;
         let directory = core.directory.now();
-        let mut apps: Vec<_> = directory
-            .apps
-            .values()
-            .filter(|app| call.check_app(app.id).is_ok())
-            .map(|app| core.app_record(&directory, app))
-            .collect();
-        apps.sort_by_key(|app| (app.created_at_ms, app.id));
-        Ok(apps)
+        let apps = directory.apps.values().map(|app| &**app);
+        Ok(core.app_records(&directory, apps.filter(|app| call.check_app(app.id).is_ok())))
     }
 
     async fn ensure(&self, call: &Call, name: &str) -> Result<App> {
         let core = self.core()?;
-        let existing = core.directory.now().find(name).cloned();
+        // By id or alias only: whoever deploys to a name that leads nowhere means a new app, not the
+        // one that was once called so.
+        let existing = core.directory.now().find_exactly(name).cloned();
         let app = match existing {
             Some(app) => app,
             None if call.limited_to().is_some() => {
@@ -48,11 +44,7 @@ impl Apps for AppsService {
                     "this key is for one app only and cannot create {name}"
                 )));
             }
-            None => {
-                let id = AppId::from_random(&core.random(64)?)
-                    .ok_or_else(|| Error::internal("the system gave no random bytes"))?;
-                core.directory.ensure(name, id).await?
-            }
+            None => core.directory.ensure(name, core.new_app_id()?).await?,
         };
         call.check_app(app.id)?;
         let directory = core.directory.now();

@@ -1,10 +1,18 @@
 //! The directory: apps, and the names that lead to them.
 //!
-//! An alias is a label below the node's domain. The whole directory is a snapshot in memory that is
-//! swapped after a commit; looking a host up takes no lock and touches no disk.
+//! An alias is a label below the node's domain, a domain is a whole host name of its own. The whole
+//! directory is a snapshot in memory that is swapped after a commit; looking a host up takes no lock
+//! and touches no disk. A change copies the one map that it touches.
 
+mod aliases;
+mod apps;
 mod apps_service;
+pub(crate) mod check;
+pub(crate) mod domain_name;
+mod domains;
 pub(crate) mod label;
+pub(crate) mod lineage;
+pub(crate) mod probe;
 mod store;
 
 use std::collections::HashMap;
@@ -13,9 +21,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use fazt_sdk::{AppId, Error, Result};
 
-use crate::cartridge::{Cartridge, Owner};
+use crate::cartridge::{Cartridge, Owner, SqlError, TxError, WriteTx};
 
 pub(crate) use apps_service::AppsService;
+pub(crate) use domains::no_such_domain;
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +32,8 @@ pub(crate) struct App {
     pub(crate) id: AppId,
     pub(crate) name: String,
     pub(crate) created_at_ms: u64,
+    /// The app that it was copied from, which may be gone.
+    pub(crate) forked_from: Option<AppId>,
 }
 
 /// A label below the node's domain.
@@ -42,35 +53,161 @@ pub(crate) enum Target {
     Redirect(Arc<str>),
     /// Nothing yet: the name is kept free.
     Reserved,
+    /// One of several apps for each visitor; the heaviest share first.
+    Split(Arc<[Share]>),
 }
+
+/// One app of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) app: AppId,
+    /// Visitors of each hundred.
+    pub(crate) weight: u8,
+}
+
+/// A host name of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Domain {
+    pub(crate) name: String,
+    pub(crate) leads_to: LeadsTo,
+    pub(crate) created_at_ms: u64,
+    /// When the node was first reached under the name. Until then it answers as an unknown host.
+    pub(crate) verified_at_ms: Option<u64>,
+    /// When that was last tried.
+    pub(crate) checked_at_ms: Option<u64>,
+    /// Why it did not work.
+    pub(crate) problem: Option<String>,
+}
+
+/// What a domain leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LeadsTo {
+    /// An app.
+    App(AppId),
+    /// The same path on another host, by a redirect.
+    Host(Arc<str>),
+}
+
+/// The most apps of one node.
+pub(crate) const APPS_MAX: u64 = 10_000;
+
+/// The most aliases of one node.
+pub(crate) const ALIASES_MAX: u64 = 20_000;
+
+/// The most domains of one node.
+pub(crate) const DOMAINS_MAX: u64 = 1_000;
 
 /// The directory at one moment.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Snapshot {
-    pub(crate) apps: HashMap<AppId, App>,
-    pub(crate) aliases: HashMap<String, Alias>,
+    pub(crate) apps: Arc<HashMap<AppId, Arc<App>>>,
+    pub(crate) aliases: Arc<HashMap<String, Arc<Alias>>>,
+    pub(crate) domains: Arc<HashMap<String, Arc<Domain>>>,
 }
 
 impl Snapshot {
-    /// The app that `reference`, an id or an alias, names.
+    /// The app that `reference` names: an id, an alias of an app, or else the name that one app alone
+    /// was created under, so that an app whose alias was taken away or split can still be named.
     pub(crate) fn find(&self, reference: &str) -> Option<&App> {
+        self.find_exactly(reference).or_else(|| {
+            let mut called = self.apps.values().filter(|app| app.name == reference);
+            let found = called.next()?;
+            called.next().is_none().then_some(&**found)
+        })
+    }
+
+    /// The app that `reference`, an id or an alias, leads to.
+    pub(crate) fn find_exactly(&self, reference: &str) -> Option<&App> {
         if let Ok(id) = reference.parse() {
-            return self.apps.get(&id);
+            return self.app(id);
         }
         match self.aliases.get(reference)?.target {
-            Target::App(id) => self.apps.get(&id),
-            Target::Redirect(_) | Target::Reserved => None,
+            Target::App(id) => self.app(id),
+            Target::Redirect(_) | Target::Reserved | Target::Split(_) => None,
         }
     }
 
-    /// The aliases of `app`, the oldest first.
+    /// One app.
+    pub(crate) fn app(&self, id: AppId) -> Option<&App> {
+        self.apps.get(&id).map(|app| &**app)
+    }
+
+    /// The aliases that lead to `app` alone, the oldest first.
     pub(crate) fn aliases_of(&self, app: AppId) -> Vec<&Alias> {
-        let mut found: Vec<_> =
-            self.aliases.values().filter(|alias| alias.target == Target::App(app)).collect();
-        found.sort_by(|one, other| {
-            (one.created_at_ms, &one.name).cmp(&(other.created_at_ms, &other.name))
-        });
+        let aliases = self.aliases.values().map(|alias| &**alias);
+        let mut found: Vec<_> = aliases.filter(|alias| alias.leads_to(app)).collect();
+        found.sort_by_key(|alias| alias.age());
         found
+    }
+
+    /// The domains under which visitors reach `app`, the oldest first.
+    pub(crate) fn domains_of(&self, app: AppId) -> Vec<&Domain> {
+        let domains = self.domains.values().map(|domain| &**domain);
+        let mut found: Vec<_> = domains.filter(|domain| domain.shows(app)).collect();
+        found.sort_by_key(|domain| domain.age());
+        found
+    }
+
+    /// The names of all apps at once.
+    pub(crate) fn names(&self) -> Names<'_> {
+        let mut names = Names::default();
+        for alias in self.aliases.values() {
+            if let Target::App(app) = alias.target {
+                names.0.entry(app).or_default().0.push(alias);
+            }
+        }
+        for domain in self.domains.values() {
+            if let LeadsTo::App(app) = domain.leads_to
+                && domain.shows(app)
+            {
+                names.0.entry(app).or_default().1.push(domain);
+            }
+        }
+        for (aliases, domains) in names.0.values_mut() {
+            aliases.sort_by_key(|alias| alias.age());
+            domains.sort_by_key(|domain| domain.age());
+        }
+        names
+    }
+}
+
+/// The aliases that lead to each app alone, and its verified domains, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Names<'s>(HashMap<AppId, (Vec<&'s Alias>, Vec<&'s Domain>)>);
+
+impl<'s> Names<'s> {
+    /// The names of `app`.
+    pub(crate) fn of(&self, app: AppId) -> (&[&'s Alias], &[&'s Domain]) {
+        self.0.get(&app).map_or((&[], &[]), |(aliases, domains)| (aliases, domains))
+    }
+}
+
+impl Alias {
+    /// Whether it leads to `app` alone.
+    pub(crate) fn leads_to(&self, app: AppId) -> bool {
+        self.target == Target::App(app)
+    }
+
+    /// Where it stands among the aliases of an app.
+    fn age(&self) -> (u64, &str) {
+        (self.created_at_ms, &self.name)
+    }
+}
+
+impl Domain {
+    /// Whether the node was ever reached under the name.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.verified_at_ms.is_some()
+    }
+
+    /// Whether visitors who come by it see `app`.
+    fn shows(&self, app: AppId) -> bool {
+        self.is_verified() && self.leads_to == LeadsTo::App(app)
+    }
+
+    /// Where it stands among the domains of an app.
+    fn age(&self) -> (u64, &str) {
+        (self.created_at_ms, &self.name)
     }
 }
 
@@ -81,6 +218,35 @@ pub(crate) struct Directory {
     /// Also captured by commit hooks, which run on the writer's thread.
     snapshot: Arc<ArcSwap<Snapshot>>,
     changing: Arc<Mutex<()>>,
+}
+
+/// What a write does to the snapshot once it is on the disk.
+type Change = Box<dyn FnOnce(&mut Snapshot) + Send>;
+
+/// Why a write of the directory stops; what it did so far is undone.
+enum Stop {
+    /// The directory does not allow it.
+    Refused(Error),
+    /// The cartridge does not.
+    Failed(TxError),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<TxError> for Stop {
+    fn from(error: TxError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl Directory {
@@ -102,139 +268,66 @@ impl Directory {
         self.snapshot.load()
     }
 
-    /// Swaps the snapshot for a changed copy. Runs on the writer's thread, after the sync.
-    fn changer(
+    /// Writes what `run` does, all of it or nothing, and changes the snapshot after the sync.
+    async fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&mut Snapshot) + Send + 'static,
-    ) -> Box<dyn FnOnce() + Send> {
+        app: Option<AppId>,
+        run: impl Fn(&WriteTx<'_>) -> Result<(T, Change), Stop> + Send + 'static,
+    ) -> Result<T> {
+        let refusal: Arc<Mutex<Option<Error>>> = Arc::default();
         let (snapshot, changing) = (Arc::clone(&self.snapshot), Arc::clone(&self.changing));
-        Box::new(move || {
-            let guard = changing.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut changed = Snapshot::clone(&snapshot.load());
-            change(&mut changed);
-            snapshot.store(Arc::new(changed));
-            drop(guard);
+        let refused = Arc::clone(&refusal);
+        let written =
+            self.cartridge.write_value(&Owner::kernel(), app.map(|app| *app.key()), move |tx| {
+                match run(tx) {
+                    Ok((value, change)) => {
+                        let (snapshot, changing) = (Arc::clone(&snapshot), Arc::clone(&changing));
+                        tx.on_commit(Box::new(move || {
+                            let guard = changing.lock().unwrap_or_else(PoisonError::into_inner);
+                            let mut changed = Snapshot::clone(&snapshot.load());
+                            change(&mut changed);
+                            snapshot.store(Arc::new(changed));
+                            drop(guard);
+                        }));
+                        Ok(value)
+                    }
+                    Err(Stop::Failed(error)) => Err(error),
+                    Err(Stop::Refused(error)) => {
+                        *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        Err(TxError::Aborted("the directory refused a change".to_owned()))
+                    }
+                }
+            });
+        written.await.map_err(|error| {
+            let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+            refusal.unwrap_or_else(|| error.into())
         })
     }
+}
 
-    /// The app behind alias `name`; made, with that alias, when neither is there. Durable.
-    ///
-    /// # Errors
-    /// `Invalid` for a name that is no label, `Conflict` for one that is reserved or a redirect.
-    pub(crate) async fn ensure(self: &Arc<Self>, name: &str, id: AppId) -> Result<App> {
-        label::check(name)?;
-        let (this, name) = (Arc::clone(self), name.to_owned());
-        let made = self.cartridge.write_value(&Owner::kernel(), Some(*id.key()), move |tx| {
-            let now_ms = u64::try_from(tx.now_ms()).unwrap_or(0);
-            if let Some(target) = store::alias_target(tx, &name)? {
-                return match target {
-                    Target::App(id) => Ok(store::app(tx, id)?.ok_or_else(|| Error::internal(format!("the alias {name} leads to an app that is gone")))),
-                    Target::Redirect(_) => Ok(Err(Error::conflict(format!("{name} is a redirect; remove it with `fazt alias remove {name}`, or deploy under another name")))),
-                    Target::Reserved => Ok(Err(Error::conflict(format!("{name} is reserved; remove the reservation with `fazt alias remove {name}`, or deploy under another name")))),
-                };
-            }
-            let app = App { id, name: name.clone(), created_at_ms: now_ms };
-            let alias = Alias { name: name.clone(), target: Target::App(id), created_at_ms: now_ms };
-            store::insert_app(tx, &app)?;
-            store::insert_alias(tx, &alias)?;
-            let inserted = app.clone();
-            tx.on_commit(this.changer(move |snapshot| {
-                snapshot.apps.insert(inserted.id, inserted);
-                snapshot.aliases.insert(alias.name.clone(), alias);
-            }));
-            Ok(Ok(app))
-        });
-        made.await?
-    }
+/// The time of a write.
+fn now_ms(tx: &WriteTx<'_>) -> u64 {
+    u64::try_from(tx.now_ms()).unwrap_or(0)
+}
 
-    /// Adds an alias. Durable.
-    ///
-    /// # Errors
-    /// `Invalid` for a name that is no label, `Conflict` for one that is taken, `NotFound` for an
-    /// app that is not there.
-    pub(crate) async fn add_alias(self: &Arc<Self>, name: &str, target: Target) -> Result<Alias> {
-        label::check(name)?;
-        let (this, name) = (Arc::clone(self), name.to_owned());
-        let added = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
-            if store::alias_target(tx, &name)?.is_some() {
-                return Ok(Err(Error::conflict(format!(
-                    "the alias {name} is taken; see `fazt alias list`"
-                ))
-                .with_code("ALIAS_TAKEN")));
-            }
-            if let Target::App(id) = target
-                && store::app(tx, id)?.is_none()
-            {
-                return Ok(Err(Error::not_found(format!("there is no app {id}"))));
-            }
-            let alias = Alias {
-                name: name.clone(),
-                target: target.clone(),
-                created_at_ms: u64::try_from(tx.now_ms()).unwrap_or(0),
-            };
-            store::insert_alias(tx, &alias)?;
-            let inserted = alias.clone();
-            tx.on_commit(this.changer(move |snapshot| {
-                snapshot.aliases.insert(inserted.name.clone(), inserted);
-            }));
-            Ok(Ok(alias))
-        });
-        added.await?
+/// Refuses one more of `what` when there are `count` of at most `most`.
+fn refuse_past(what: &str, count: u64, most: u64) -> Result<(), Stop> {
+    if count < most {
+        return Ok(());
     }
+    Err(Error::conflict(format!(
+        "this node has {count} {what}, which is the most that it takes; remove some first"
+    ))
+    .with_code("TOO_MANY")
+    .into())
+}
 
-    /// Removes an alias; with `only`, one that leads to that app. Durable.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none of that name; `Denied` when it leads elsewhere.
-    pub(crate) async fn remove_alias(
-        self: &Arc<Self>,
-        name: &str,
-        only: Option<AppId>,
-    ) -> Result<()> {
-        let (this, name) = (Arc::clone(self), name.to_owned());
-        let removed = self.cartridge.write_value(&Owner::kernel(), None, move |tx| {
-            if let Some(app) = only
-                && store::alias_target(tx, &name)? != Some(Target::App(app))
-            {
-                return Ok(Err(Error::denied(
-                    "a key for one app removes aliases of that app only",
-                )));
-            }
-            if !store::delete_alias(tx, &name)? {
-                return Ok(Err(Error::not_found(format!(
-                    "there is no alias {name}; see `fazt alias list`"
-                ))));
-            }
-            let name = name.clone();
-            tx.on_commit(this.changer(move |snapshot| {
-                snapshot.aliases.remove(&name);
-            }));
-            Ok(Ok(()))
-        });
-        removed.await?
-    }
+/// Puts an alias into the snapshot.
+fn put_alias(snapshot: &mut Snapshot, alias: Alias) {
+    Arc::make_mut(&mut snapshot.aliases).insert(alias.name.clone(), Arc::new(alias));
+}
 
-    /// Removes an app and its aliases, and tells every plugin that follows. Durable.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such app.
-    pub(crate) async fn remove_app(self: &Arc<Self>, id: AppId) -> Result<()> {
-        let this = Arc::clone(self);
-        let removed = self.cartridge.write_value(&Owner::kernel(), Some(*id.key()), move |tx| {
-            if !store::delete_app(tx, id)? {
-                return Ok(Err(Error::not_found(format!("there is no app {id}"))));
-            }
-            let event = fazt_sdk::event::AppRemoved { app: id };
-            tx.emit(
-                <fazt_sdk::event::AppRemoved as fazt_sdk::Event>::NAME,
-                &fazt_sdk::wire::to_vec(&event),
-            )?;
-            tx.on_commit(this.changer(move |snapshot| {
-                snapshot.apps.remove(&id);
-                snapshot.aliases.retain(|_, alias| alias.target != Target::App(id));
-            }));
-            Ok(Ok(()))
-        });
-        removed.await?
-    }
+/// Puts an app into the snapshot.
+fn put_app(snapshot: &mut Snapshot, app: App) {
+    Arc::make_mut(&mut snapshot.apps).insert(app.id, Arc::new(app));
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use fazt_abi::http::{Prepared, RawPrepared};
+use fazt_abi::http::{Prepared, RawPrepared, RawResponseHead};
 use fazt_sdk::{Error, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -52,6 +52,20 @@ impl PreparedHead {
             .flatten()
             .map(|(name, value)| (name.to_string(), text(value)))
             .collect()
+    }
+
+    /// The same, byte for byte, in the encoding of
+    /// [`RawResponseHead::Fields`](fazt_abi::http::RawResponseHead::Fields): for an answer to which
+    /// the node adds something.
+    pub(crate) fn encoded(handle: &RawPrepared) -> Vec<u8> {
+        let mut response = fazt_sdk::http::Response::new(0);
+        for (name, value) in Self::behind(handle).into_iter().flatten() {
+            response = response.header(name.as_str(), value.as_bytes());
+        }
+        match response.into_raw().head {
+            RawResponseHead::Fields(fields) => fields.into(),
+            RawResponseHead::Prepared(_) => Vec::new(),
+        }
     }
 
     /// The head behind a handle; nothing when it is not one of ours.

@@ -254,7 +254,5 @@ fn permit(call: &Call, entry: &Entry) -> Result<()> {
 
 /// A new id for a request that did not come through the edge.
 pub(crate) fn new_request_id(core: &Core) -> RequestId {
-    let number =
-        core.random(8).ok().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-    RequestId::new(number)
+    RequestId::new(core.random_number())
 }

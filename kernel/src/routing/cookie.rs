@@ -54,22 +54,25 @@ pub(crate) fn value<'h>(
     headers: impl Iterator<Item = &'h [u8]>,
     name: &str,
 ) -> Result<Option<&'h str>> {
-    let mut found = None;
-    for header in headers {
-        for pair in header.split(|byte| *byte == b';') {
-            let pair = trim(pair);
-            let Some(rest) = pair.strip_prefix(name.as_bytes()) else { continue };
-            let Some(value) = rest.strip_prefix(b"=") else { continue };
-            if found.is_some() {
-                return Err(Error::invalid(
-                    "the session cookie was sent twice; delete the cookies of this site",
-                )
-                .with_code("COOKIE_TWICE"));
-            }
-            found = Some(std::str::from_utf8(value).unwrap_or_default());
-        }
+    let mut found = values(headers, name);
+    let value = found.next();
+    if found.next().is_some() {
+        return Err(Error::invalid(
+            "the session cookie was sent twice; delete the cookies of this site",
+        )
+        .with_code("COOKIE_TWICE"));
     }
-    Ok(found)
+    Ok(value.map(|value| std::str::from_utf8(value).unwrap_or_default()))
+}
+
+/// All values of the cookie `name`, in order, for cookies that prove nothing.
+pub(super) fn values<'h>(
+    headers: impl Iterator<Item = &'h [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .flat_map(|header| header.split(|byte| *byte == b';'))
+        .filter_map(move |pair| trim(pair).strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ mod input;
 pub(crate) mod origin;
 mod pages;
 pub(crate) mod pattern;
+mod redirect;
+mod split;
 mod surface;
 pub(crate) mod table;
 
@@ -20,7 +22,7 @@ use std::sync::atomic::Ordering;
 use abi_stable::std_types::RResult;
 use fazt_abi::http::{RawRequestHead, RawResponse, Span};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
-use fazt_sdk::http::{Method, Response};
+use fazt_sdk::http::Method;
 use fazt_sdk::route::{Surface, Visibility};
 use fazt_sdk::{AppId, Error, Result};
 use http::HeaderValue;
@@ -29,6 +31,7 @@ use crate::Core;
 use crate::edge::{self, EdgeRequest, Gateway, Shape};
 use crate::registry::contained::{contain, stopped};
 use crate::registry::gate::Inside;
+use split::Visit;
 use surface::Place;
 use table::{Entry, Found, Target};
 
@@ -69,11 +72,12 @@ impl Dispatch {
 impl Gateway for Router {
     async fn handle(&self, request: EdgeRequest) -> RawResponse {
         self.core.telemetry.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let led = Led::of(&self.core, &request);
         if !self.core.events.wants_requests() {
-            return self.answer(request).await;
+            return self.answer(led, request).await;
         }
-        let observed = Observed::of(&self.core, &request);
-        let response = self.answer(request).await;
+        let observed = Observed::of(&self.core, &request, led.app());
+        let response = self.answer(led, request).await;
         observed.publish(&self.core, response.status);
         response
     }
@@ -84,23 +88,26 @@ impl Gateway for Router {
 }
 
 impl Router {
-    async fn answer(&self, mut request: EdgeRequest) -> RawResponse {
+    async fn answer(&self, led: Led, mut request: EdgeRequest) -> RawResponse {
         if let Some(uid) = request.peer_uid {
             return admin::socket(&self.core, uid, request).await;
         }
-        match place(&self.core, &request) {
-            Place::App { app, preview_bytes } => {
+        match led {
+            Led::App { app, preview_bytes } => {
                 let head = &mut request.raw.head;
                 head.preview = Span { start: head.host.start, len: preview_bytes };
                 self.route(Surface::App, Some(app), request).await
             }
-            Place::Node => self.route(Surface::Node, None, request).await,
-            Place::Admin => admin::request(&self.core, request).await,
-            Place::Redirect(url) => Response::new(302)
-                .header("location", url.as_bytes())
-                .header("cache-control", "no-cache")
-                .into_raw(),
-            Place::Unknown => pages::unknown_host(),
+            Led::Visitor(visit) => {
+                visit.mark(self.route(Surface::App, Some(visit.app), request).await)
+            }
+            Led::Node => self.route(Surface::Node, None, request).await,
+            Led::Admin => admin::request(&self.core, request).await,
+            Led::Redirect(url) => redirect::to_address(&url, &request.raw.head),
+            Led::OtherHost(host) => pages::domain_check(&self.core, &request.raw.head)
+                .unwrap_or_else(|| redirect::to_host(&host, &request.raw.head)),
+            Led::Nowhere => pages::domain_check(&self.core, &request.raw.head)
+                .unwrap_or_else(pages::unknown_host),
         }
     }
 
@@ -113,7 +120,8 @@ impl Router {
         let (method, request_id) = (request.method, request.request_id);
         let path = head::text(&request.raw.head, request.raw.head.path);
         if path.starts_with("/_fazt/") {
-            return pages::own(path, method, request_id);
+            return pages::domain_check(&self.core, &request.raw.head)
+                .unwrap_or_else(|| pages::own(path, method, request_id));
         }
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
@@ -193,7 +201,46 @@ impl From<Error> for Refused {
     }
 }
 
-/// Where a request leads.
+/// Where a request leads, with all decided that is to decide.
+enum Led {
+    App { app: AppId, preview_bytes: u32 },
+    Visitor(Visit),
+    Node,
+    Admin,
+    Redirect(Arc<str>),
+    OtherHost(Arc<str>),
+    Nowhere,
+}
+
+impl Led {
+    fn of(core: &Core, request: &EdgeRequest) -> Self {
+        match place(core, request) {
+            Place::App { app, preview_bytes } => Self::App { app, preview_bytes },
+            Place::Split(shares) => {
+                let draw = || core.random_number();
+                Visit::of(&request.raw.head, &shares, draw).map_or(Self::Nowhere, Self::Visitor)
+            }
+            Place::Node => Self::Node,
+            Place::Admin => Self::Admin,
+            Place::Redirect(url) => Self::Redirect(url),
+            Place::OtherHost(host) => Self::OtherHost(host),
+            Place::Unknown => Self::Nowhere,
+        }
+    }
+
+    /// The app that answers.
+    fn app(&self) -> Option<AppId> {
+        match self {
+            Self::App { app, .. } => Some(*app),
+            Self::Visitor(visit) => Some(visit.app),
+            Self::Node | Self::Admin | Self::Redirect(_) | Self::OtherHost(_) | Self::Nowhere => {
+                None
+            }
+        }
+    }
+}
+
+/// The place of a request's host.
 ///
 /// On the machine itself (a loopback connection that nobody forwarded) `localhost` names the node
 /// too, whatever its domain is: that is where a tunnel ends. The name opens nothing by itself; what
@@ -274,16 +321,11 @@ struct Observed {
 }
 
 impl Observed {
-    fn of(core: &Core, request: &EdgeRequest) -> Self {
+    fn of(core: &Core, request: &EdgeRequest, app: Option<AppId>) -> Self {
         let head = &request.raw.head;
-        let host = head::text(head, head.host).to_owned();
-        let app = match place(core, request) {
-            Place::App { app, .. } => Some(app),
-            Place::Node | Place::Admin | Place::Redirect(_) | Place::Unknown => None,
-        };
         Self {
             app,
-            host,
+            host: head::text(head, head.host).to_owned(),
             path: head::text(head, head.path).to_owned(),
             method: request.method,
             started_ns: core.monotonic_ns(),

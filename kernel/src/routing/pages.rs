@@ -1,9 +1,12 @@
 //! The node's own small answers. All constant: no request text is ever echoed.
 
-use fazt_abi::http::RawResponse;
+use fazt_abi::http::{RawRequestHead, RawResponse};
 use fazt_sdk::call::RequestId;
 use fazt_sdk::http::{Method, Response};
 
+use super::head;
+use crate::Core;
+use crate::directory::probe::PREFIX;
 use crate::edge::{self, Shape};
 
 fn page(status: u16, html: &'static str) -> RawResponse {
@@ -24,6 +27,16 @@ pub(super) fn unknown_host() -> RawResponse {
 /// Nothing here.
 pub(super) fn not_found() -> RawResponse {
     page(404, include_str!("not_found.html"))
+}
+
+/// The answer to a question that the node asks itself under one of its domains.
+pub(super) fn domain_check(core: &Core, request: &RawRequestHead) -> Option<RawResponse> {
+    let path = head::text(request, request.path);
+    if !path.starts_with(PREFIX) {
+        return None;
+    }
+    let answer = core.probes.answer(head::text(request, request.host), path)?;
+    Some(Response::text(answer).header("cache-control", "no-store").into_raw())
 }
 
 /// What the node answers itself under `/_fazt/`, on its own name and on every app's hosts.

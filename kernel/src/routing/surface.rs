@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fazt_sdk::AppId;
 
-use crate::directory::{Snapshot, Target};
+use crate::directory::{LeadsTo, Share, Snapshot, Target};
 
 /// What a request's host leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,35 +21,48 @@ pub(crate) enum Place {
         /// Bytes of the preview label at the start of the host; 0 when there is none.
         preview_bytes: u32,
     },
-    /// Somewhere else.
+    /// One of several apps for each visitor.
+    Split(Arc<[Share]>),
+    /// Somewhere else: an absolute address.
     Redirect(Arc<str>),
+    /// The same path on another host.
+    OtherHost(Arc<str>),
     /// Nowhere: the constant page.
     Unknown,
 }
 
-/// The place of a canonical host.
+/// The place of a canonical host. The node's own names come before all domains.
 pub(crate) fn place(host: &str, domain: &str, directory: &Snapshot) -> Place {
-    let Some(below) = host.strip_suffix(domain) else {
-        // The bare address of the machine leads to the landing page, which gives nothing away.
-        return if host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
-            Place::Node
-        } else {
-            Place::Unknown
-        };
+    let below = match host.strip_suffix(domain) {
+        Some("") => return Place::Node,
+        Some(below) => below.strip_suffix('.'),
+        None => None,
     };
-    if below.is_empty() {
-        return Place::Node;
-    }
-    let Some(label) = below.strip_suffix('.') else { return Place::Unknown };
+    let Some(label) = below else { return elsewhere(host, directory) };
     match label {
         "admin" => Place::Admin,
         "root" => Place::Node,
         _ => match directory.aliases.get(label).map(|alias| &alias.target) {
             Some(Target::App(id)) => Place::App { app: *id, preview_bytes: 0 },
+            Some(Target::Split(shares)) => Place::Split(Arc::clone(shares)),
             Some(Target::Redirect(url)) => Place::Redirect(Arc::clone(url)),
             Some(Target::Reserved) => Place::Unknown,
             None => preview(label, directory),
         },
+    }
+}
+
+/// The place of a host that is not below the node's own name. A domain that was never verified leads
+/// nowhere: whoever adds a name of somebody else answers for nothing under it.
+fn elsewhere(host: &str, directory: &Snapshot) -> Place {
+    match directory.domains.get(host).filter(|domain| domain.is_verified()) {
+        Some(domain) => match &domain.leads_to {
+            LeadsTo::App(app) => Place::App { app: *app, preview_bytes: 0 },
+            LeadsTo::Host(host) => Place::OtherHost(Arc::clone(host)),
+        },
+        // The bare address of the machine leads to the landing page, which gives nothing away.
+        None if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => Place::Node,
+        None => Place::Unknown,
     }
 }
 
@@ -72,23 +85,42 @@ fn preview(label: &str, directory: &Snapshot) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::Alias;
+    use crate::directory::{Alias, Domain};
 
     #[test]
     fn hosts_lead_where_the_directory_says() {
         let id = AppId::from_key(*b"000000000000").unwrap();
         let other = AppId::from_key(*b"111111111111").unwrap();
         let app = |app, preview_bytes| Place::App { app, preview_bytes };
+        let shares: Arc<[Share]> =
+            [(id, 90), (other, 10)].map(|(app, weight)| Share { app, weight }).into();
         let mut directory = Snapshot::default();
         for (name, target) in [
             ("blog", Target::App(id)),
             ("old", Target::Redirect("https://new.example".into())),
             ("kept", Target::Reserved),
             ("x--y", Target::App(other)),
+            ("both", Target::Split(Arc::clone(&shares))),
         ] {
-            directory
-                .aliases
-                .insert(name.to_owned(), Alias { name: name.to_owned(), target, created_at_ms: 0 });
+            let alias = Alias { name: name.to_owned(), target, created_at_ms: 0 };
+            Arc::make_mut(&mut directory.aliases).insert(alias.name.clone(), Arc::new(alias));
+        }
+        for (name, leads_to, verified_at_ms) in [
+            ("www.shop.test", LeadsTo::App(id), Some(1)),
+            ("shop.test", LeadsTo::Host("www.shop.test".into()), Some(1)),
+            ("new.test", LeadsTo::App(id), None),
+            ("blogexample.com", LeadsTo::App(other), Some(1)),
+            ("taken.example.com", LeadsTo::App(other), Some(1)),
+        ] {
+            let domain = Domain {
+                name: name.to_owned(),
+                leads_to,
+                created_at_ms: 0,
+                verified_at_ms,
+                checked_at_ms: None,
+                problem: None,
+            };
+            Arc::make_mut(&mut directory.domains).insert(domain.name.clone(), Arc::new(domain));
         }
         for (host, expected) in [
             ("example.com", Place::Node),
@@ -111,7 +143,16 @@ mod tests {
             ("kept.example.com", Place::Unknown),
             ("none.example.com", Place::Unknown),
             ("a.blog.example.com", Place::Unknown),
-            ("blogexample.com", Place::Unknown),
+            ("both.example.com", Place::Split(Arc::clone(&shares))),
+            ("k3x--both.example.com", Place::Unknown),
+            ("www.shop.test", app(id, 0)),
+            ("shop.test", Place::OtherHost("www.shop.test".into())),
+            ("a.shop.test", Place::Unknown),
+            ("new.test", Place::Unknown),
+            ("k3x--www.shop.test", Place::Unknown),
+            ("blogexample.com", app(other, 0)),
+            ("taken.example.com", Place::Unknown),
+            ("keptexample.com", Place::Unknown),
             ("adminexample.com", Place::Unknown),
             ("example.com.evil.net", Place::Unknown),
             ("localhost", Place::Unknown),

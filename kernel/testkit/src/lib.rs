@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use answer::Answer;
 pub use fazt_kernel::clock::{Clock, ManualClock};
-pub use fazt_kernel::{BuiltIn, Connection};
+pub use fazt_kernel::{BuiltIn, Connection, Resolve, Resolving};
 
 /// The machine's clock, set ahead as far as the test says.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ pub struct TestKernel {
     settings: BTreeMap<String, String>,
     selection: Option<Vec<String>>,
     clock: Option<Arc<dyn Clock>>,
+    resolver: Option<Arc<dyn Resolve>>,
     directory: tempfile::TempDir,
 }
 
@@ -141,8 +142,9 @@ impl TestKernel {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let selection = None;
-        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
+        let (selection, resolver) = (None, None);
+        let mut kernel =
+            Self { kernel: None, built_in, settings, selection, clock, resolver, directory };
         kernel.start().await?;
         for library in libraries {
             kernel.add_library(&library).await?;
@@ -168,10 +170,26 @@ impl TestKernel {
     /// As [`Self::with`].
     pub async fn timed(built_in: Vec<BuiltIn>, clock: Arc<ManualClock>) -> Result<Self> {
         let directory = temporary()?;
-        let (selection, settings) = (None, BTreeMap::new());
+        let (selection, settings, resolver) = (None, BTreeMap::new(), None);
         let clock: Option<Arc<dyn Clock>> = Some(clock);
-        let mut kernel = Self { kernel: None, built_in, settings, selection, clock, directory };
+        let mut kernel =
+            Self { kernel: None, built_in, settings, selection, clock, resolver, directory };
         kernel.start().await?;
+        Ok(kernel)
+    }
+
+    /// A node that looks names up where the test decides, with settings as on the command line.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn resolving(
+        built_in: Vec<BuiltIn>,
+        settings: &[(&str, &str)],
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self> {
+        let mut kernel = Self::configured(built_in, Vec::new(), settings).await?;
+        kernel.resolver = Some(resolver);
+        kernel.restart().await?;
         Ok(kernel)
     }
 
@@ -183,6 +201,9 @@ impl TestKernel {
         options.log_level = Level::Error;
         if let Some(clock) = &self.clock {
             options.clock = Arc::clone(clock);
+        }
+        if let Some(resolver) = &self.resolver {
+            options.resolver = Arc::clone(resolver);
         }
         // Kept also when a plugin did not start: a test may ask why.
         let kernel = self.kernel.insert(Kernel::boot(options).await?);

@@ -126,6 +126,9 @@ async fn what_answers_keys_of_one_app_is_known() {
     let known = [
         "GET /api/apps",
         "GET /api/aliases",
+        "GET /api/aliases/{name}",
+        "GET /api/domains",
+        "GET /api/domains/{name}",
         "POST /api/aliases",
         "DELETE /api/aliases/{name}",
         "GET /api/system/info",

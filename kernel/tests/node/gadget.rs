@@ -87,6 +87,9 @@ impl Plugin for Gadget {
             .route(Route::app(Method::Get, "/_gadget/wait/{test}").public())
             .route(Route::app(Method::Get, "/_gadget/headers").public())
             .route(Route::app(Method::Get, "/_gadget/preview").public())
+            .route(Route::app(Method::Get, "/_gadget/cached").public())
+            .route(Route::app(Method::Get, "/_gadget/prepared").public())
+            .route(Route::app(Method::Get, "/_gadget/secret").public())
             .route(Route::admin(Method::Get, "/api/gadget-raw"))
             .route(Route::admin(Method::Post, "/api/gadget-raw"))
             .route(Route::admin(Method::Post, "/api/gadget-raw/{app}").scope(Scope::Deploy))
@@ -100,6 +103,9 @@ impl Plugin for Gadget {
             .handle("/_gadget/wait/{test}", Wait)
             .handle("/_gadget/headers", Headers)
             .handle("/_gadget/preview", Preview)
+            .handle("/_gadget/cached", Cached("public, max-age=31536000"))
+            .handle("/_gadget/secret", Cached("private, No-Store"))
+            .handle("/_gadget/prepared", Prepared(prepared(&host)?))
             .handle("/api/gadget-raw", Raw)
             .handle("/api/gadget-raw/{app}", Raw)
             .operation("GET /api/gadget/{app}", OfApp)
@@ -140,6 +146,30 @@ impl Handler for Preview {
     async fn call(&self, call: &Call, request: Request) -> Result<Response> {
         let app = call.app().map(|app| app.to_string()).unwrap_or_default();
         Ok(Response::text(format!("{app} {:?} {}", request.preview(), request.host())))
+    }
+}
+
+/// Answers with this `cache-control`.
+struct Cached(&'static str);
+
+impl Handler for Cached {
+    async fn call(&self, _: &Call, _: Request) -> Result<Response> {
+        Ok(Response::text("cached")
+            .header("cache-control", self.0)
+            .header("cdn-cache-control", "max-age=60"))
+    }
+}
+
+fn prepared(host: &Host) -> Result<fazt_sdk::http::PreparedHead> {
+    host.prepare([("cache-control", "public, max-age=31536000"), ("etag", "\"gadget\"")])
+}
+
+/// Answers with a head that is kept ready.
+struct Prepared(fazt_sdk::http::PreparedHead);
+
+impl Handler for Prepared {
+    async fn call(&self, _: &Call, _: Request) -> Result<Response> {
+        Ok(Response::prepared(200, &self.0).body("ready"))
     }
 }
 

@@ -60,6 +60,25 @@ async fn no_other_name_leads_to_the_admin_surface() {
     }
 }
 
+/// What visitors of every kind of alias get, as they did before this node.
+#[tokio::test]
+async fn aliases_answer_by_their_kind() {
+    let node = node("example.com").await;
+    node.operate(Method::Post, "/api/aliases/kept/reserve", json!(null)).await.unwrap();
+    let redirect = json!({ "name": "old", "redirect": "https://new.example/" });
+    node.operate(Method::Post, "/api/aliases", redirect).await.unwrap();
+    for (host, expected) in [
+        ("blog.example.com", 200),
+        ("kept.example.com", 404),
+        ("old.example.com", 301),
+        ("none.example.com", 404),
+        ("a.blog.example.com", 404),
+    ] {
+        let path = "/_gadget/headers";
+        assert_eq!(status(&node, Connection::Tls, host, path).await, expected, "{host}");
+    }
+}
+
 #[tokio::test]
 async fn every_host_that_leads_nowhere_gets_the_same_page() {
     let node = node("example.com").await;
@@ -81,11 +100,34 @@ async fn a_redirect_goes_where_the_owner_said_and_nowhere_else() {
     let add = async |name: &str, url: &str| {
         node.operate(Method::Post, "/api/aliases", json!({ "name": name, "redirect": url })).await
     };
-    add("old", "https://new.example/path?x=1").await.unwrap();
-    let answer = node
-        .exchange(Connection::PlainHttp, "old.example.com", Method::Get, "//evil", &[], "")
-        .await;
-    assert_eq!(answer.header("location"), Some("https://new.example/path?x=1"));
+    for (name, url) in [
+        ("exact", "https://new.example/path"),
+        ("query", "https://new.example/?x=1/"),
+        ("base", "https://new.example/docs/"),
+        ("host", "https://new.example"),
+    ] {
+        add(name, url).await.unwrap();
+    }
+    // An address that ends with a slash, or is a host alone, stands for all that is below it.
+    for (name, path, location) in [
+        ("exact", "/", "https://new.example/path"),
+        ("exact", "/a/b?c=d", "https://new.example/path"),
+        ("exact", "//evil.example", "https://new.example/path"),
+        ("query", "/a", "https://new.example/?x=1/"),
+        ("base", "/", "https://new.example/docs/"),
+        ("base", "/a/b?c=d&e", "https://new.example/docs/a/b?c=d&e"),
+        ("base", "/?c=d", "https://new.example/docs/?c=d"),
+        ("host", "/", "https://new.example"),
+        ("host", "/a?c", "https://new.example/a?c"),
+        ("host", "//evil.example", "https://new.example//evil.example"),
+        ("host", "/@evil.example", "https://new.example/@evil.example"),
+        ("host", "/\u{fc} <b>?\"x\" #y", "https://new.example/%C3%BC%20%3Cb%3E?%22x%22%20%23y"),
+    ] {
+        let host = format!("{name}.example.com");
+        let answer = node.exchange(Connection::PlainHttp, &host, Method::Get, path, &[], "").await;
+        assert_eq!((answer.status, answer.header("location")), (301, Some(location)), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-cache"), "it can be taken back");
+    }
     for bad in [
         "javascript:alert(1)",
         "//evil.example",

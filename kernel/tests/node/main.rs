@@ -7,7 +7,11 @@ mod support;
 
 mod authorization;
 mod composition;
+mod domains;
 mod events;
+mod forks;
 mod hosts;
+mod names;
 mod settings;
 mod sign_in;
+mod splits;

@@ -8,7 +8,7 @@ use crate::visibility::{Layout, RootMain, RootManifest};
 pub const MANIFEST_BYTES_MAX: u64 = 64 * 1024;
 
 /// Keys that only fazt understands. One of them makes the manifest ours.
-const OURS: [&str; 6] = ["fazt", "cron", "email", "spa", "server", "analytics"];
+const OURS: [&str; 7] = ["fazt", "cron", "email", "spa", "server", "analytics", "listing"];
 
 /// Keys of a web app manifest (W3C, Web Application Manifest) that we have no use for.
 const WEB: [&str; 7] =
@@ -21,6 +21,8 @@ pub struct AppManifest {
     pub layout: Layout,
     /// Whether the app routes its paths in the browser.
     pub is_spa: bool,
+    /// Whether a folder without a page shows what is in it.
+    pub lists_folders: bool,
 }
 
 impl AppManifest {
@@ -41,16 +43,18 @@ impl AppManifest {
             None | Some(Value::Null | Value::Bool(false)) => RootMain::Website,
             Some(_) => RootMain::Server,
         };
+        let is_on = |key: &str| manifest.get(key) == Some(&Value::Bool(true));
         Self {
             layout: Layout { main: server, manifest: RootManifest::App },
-            is_spa: manifest.get("spa") == Some(&Value::Bool(true)),
+            is_spa: is_on("spa"),
+            lists_folders: is_on("listing"),
         }
     }
 
     /// What a manifest says that is the website's.
     pub fn of_website() -> Self {
         let layout = Layout { manifest: RootManifest::Website, ..Layout::default() };
-        Self { layout, is_spa: false }
+        Self { layout, ..Self::default() }
     }
 }
 
@@ -93,6 +97,8 @@ mod tests {
     #[test]
     fn ours_says_what_to_do_with_pages_and_with_main_js() {
         assert!(read(r#"{"spa": true, "icons": []}"#).is_spa);
+        assert!(read(r#"{"listing": true, "icons": []}"#).lists_folders);
+        assert!(!read(r#"{"listing": "yes"}"#).lists_folders);
         for json in [r#"{"spa": false}"#, r#"{"spa": "true"}"#, r#"{"spa": 1}"#] {
             assert!(!read(json).is_spa, "{json}");
         }

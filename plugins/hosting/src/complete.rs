@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::host::Host;
 use fazt_sdk::{Error, Result};
 use serde_json::json;
@@ -14,6 +15,7 @@ use crate::index::Index;
 use crate::model::{Entry, PendingDeployment, StoredDeployment, StoredFile, hex};
 use crate::ready::content;
 use crate::rollback::switch;
+use crate::site_rules::{RuleFiles, SiteRules};
 use crate::store;
 use crate::visibility::{Layout, Visibility};
 use crate::warnings::warnings;
@@ -31,6 +33,8 @@ pub(crate) struct Complete {
     files: Vec<StoredFile>,
     /// Those whose visibility is not what their path alone says.
     changed: Arc<Vec<StoredFile>>,
+    /// What the site's own files say about redirects and headers.
+    rules: Arc<SiteRules>,
     pub(crate) manifest: AppManifest,
     pub(crate) warnings: Vec<String>,
 }
@@ -39,7 +43,8 @@ impl Complete {
     /// Checks that all content is here. It stays: pending deployments refer to what they list.
     ///
     /// # Errors
-    /// `Conflict` with the code `CONTENT_MISSING`; `Invalid` for a size that is not the content's.
+    /// `Conflict` with the code `CONTENT_MISSING`; `Invalid` for a size that is not the content's, and
+    /// for redirects that lead round in circles.
     pub(crate) async fn check(host: &Host, pending: &PendingDeployment) -> Result<Self> {
         let cartridge = host.cartridge();
         let id = pending.id.clone();
@@ -67,8 +72,11 @@ impl Complete {
         }
         let manifest = read_manifest(host, &files).await?;
         let changed = lay_out(&mut files, manifest.layout);
-        let warnings = warnings(pending, &files);
-        Ok(Self { files, changed: Arc::new(changed), manifest, warnings })
+        let mut warnings = warnings(pending, &files);
+        let (rule_files, files) = read_rules(&cartridge, files).await?;
+        warnings.extend(rule_files.check(&files)?);
+        let rules = Arc::new(rule_files.rules());
+        Ok(Self { files, rules, changed: Arc::new(changed), manifest, warnings })
     }
 
     /// The one write: the deployment, its activation, the event. The number is given here.
@@ -81,7 +89,8 @@ impl Complete {
         deployment: StoredDeployment,
         is_preview: bool,
     ) -> Result<StoredDeployment> {
-        let index = Index::new(deployment.id.clone(), deployment.is_spa, self.files.clone());
+        let (id, files) = (deployment.id.clone(), self.files.clone());
+        let index = Index::new(id, deployment.is_spa, files, Arc::clone(&self.rules));
         let (index, indexes) = (Arc::new(index), Arc::clone(&deploys.indexes));
         let (changed, retention) = (Arc::clone(&self.changed), deploys.retention);
         let app = deployment.app;
@@ -106,6 +115,16 @@ impl Complete {
         });
         stored.await
     }
+}
+
+async fn read_rules(
+    cartridge: &Cartridge,
+    files: Vec<StoredFile>,
+) -> Result<(RuleFiles, Vec<StoredFile>)> {
+    let files = Arc::new(files);
+    let listed = Arc::clone(&files);
+    let read = store::read(cartridge, move |reader| RuleFiles::read(reader, &listed)).await?;
+    Ok((read, Arc::unwrap_or_clone(files)))
 }
 
 async fn read_manifest(host: &Host, files: &[StoredFile]) -> Result<AppManifest> {

@@ -19,6 +19,7 @@ pub struct Conditions<'a> {
 }
 
 /// What to send.
+#[expect(clippy::large_enum_variant, reason = "it is read where it is made; a box would allocate")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// 200 with everything.
@@ -27,6 +28,8 @@ pub enum Answer {
     NotModified,
     /// 206 with these bytes.
     Partial(ByteRange),
+    /// 206 with these parts, as `multipart/byteranges` (§14.6).
+    Several(Ranges),
     /// 416 with nothing.
     Unsatisfiable,
 }
@@ -68,6 +71,42 @@ impl ByteRange {
     /// How many bytes: the `content-length` of the 206.
     pub fn length(&self) -> u64 {
         self.last - self.first + 1
+    }
+}
+
+/// The most ranges that one response carries.
+pub const RANGES_MAX: usize = 16;
+
+/// Ranges of one file, ascending and apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranges {
+    ranges: [ByteRange; RANGES_MAX],
+    count: usize,
+}
+
+impl Default for Ranges {
+    fn default() -> Self {
+        Self { ranges: [ByteRange { first: 0, last: 0 }; RANGES_MAX], count: 0 }
+    }
+}
+
+impl Ranges {
+    /// The ranges.
+    pub fn as_slice(&self) -> &[ByteRange] {
+        &self.ranges[..self.count]
+    }
+
+    /// Takes one more; not one that is too many, or does not lie behind those before it.
+    fn push(&mut self, range: ByteRange) -> bool {
+        let is_behind = self.as_slice().last().is_none_or(|before| before.last < range.first);
+        match self.ranges.get_mut(self.count) {
+            Some(place) if is_behind => {
+                *place = range;
+                self.count += 1;
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -147,44 +186,71 @@ fn if_range_holds(value: &[u8], etag: &str) -> bool {
 
 /// What `Range` selects of `length` bytes (§14.1.2, §14.2).
 ///
-/// One range is honored. Several are answered with the whole file, which §14.2 allows: a client
-/// that asks for many small ones costs more than it gains.
+/// Several ranges are honored while they ascend, do not overlap and are at most [`RANGES_MAX`]. Any
+/// other set is answered with the whole file, which §14.2 allows and §17.15 advises: a client that
+/// asks so costs more than it gains.
 fn select_range(value: &[u8], length: u64) -> Answer {
     let Some(set) = byte_set(value) else {
         return Answer::Full;
     };
-    let mut elements = set.split(|byte| *byte == b',').map(trim).filter(|one| !one.is_empty());
-    let (Some(only), None) = (elements.next(), elements.next()) else {
-        return Answer::Full;
-    };
-    let Some(dash) = only.iter().position(|byte| *byte == b'-') else {
-        return Answer::Full;
-    };
-    let (first, last) = (&only[..dash], &only[dash + 1..]);
-    let range = match (first.is_empty(), last.is_empty()) {
-        (true, true) => return Answer::Full,
-        (true, false) => match number(last) {
-            Some(suffix) if suffix > 0 && length > 0 => {
-                Some((length.saturating_sub(suffix), length - 1))
+    let mut ranges = Ranges::default();
+    let mut is_empty = true;
+    for element in set.split(|byte| *byte == b',').map(trim).filter(|one| !one.is_empty()) {
+        is_empty = false;
+        match Selected::of(element, length) {
+            Selected::Range(range) => {
+                if !ranges.push(range) {
+                    return Answer::Full;
+                }
             }
-            Some(_) => None,
-            None => return Answer::Full,
-        },
-        (false, true) => match number(first) {
-            Some(first) if first < length => Some((first, length - 1)),
-            Some(_) => None,
-            None => return Answer::Full,
-        },
-        (false, false) => match (number(first), number(last)) {
-            (Some(first), Some(last)) if first > last => return Answer::Full,
-            (Some(first), Some(last)) if first < length => Some((first, last.min(length - 1))),
-            (Some(_), Some(_)) => None,
-            _ => return Answer::Full,
-        },
-    };
-    match range {
-        Some((first, last)) => Answer::Partial(ByteRange { first, last }),
-        None => Answer::Unsatisfiable,
+            Selected::Nothing => {}
+            Selected::Malformed => return Answer::Full,
+        }
+    }
+    match ranges.as_slice() {
+        [] if is_empty => Answer::Full,
+        [] => Answer::Unsatisfiable,
+        [only] => Answer::Partial(*only),
+        _ => Answer::Several(ranges),
+    }
+}
+
+/// What one element of a range set selects.
+enum Selected {
+    Range(ByteRange),
+    /// The element is well formed and lies behind the end.
+    Nothing,
+    Malformed,
+}
+
+impl Selected {
+    fn of(element: &[u8], length: u64) -> Self {
+        let Some(dash) = element.iter().position(|byte| *byte == b'-') else {
+            return Self::Malformed;
+        };
+        let (first, last) = (&element[..dash], &element[dash + 1..]);
+        let range = match (first.is_empty(), last.is_empty()) {
+            (true, true) => return Self::Malformed,
+            (true, false) => match number(last) {
+                Some(suffix) if suffix > 0 && length > 0 => {
+                    Some((length.saturating_sub(suffix), length - 1))
+                }
+                Some(_) => None,
+                None => return Self::Malformed,
+            },
+            (false, true) => match number(first) {
+                Some(first) if first < length => Some((first, length - 1)),
+                Some(_) => None,
+                None => return Self::Malformed,
+            },
+            (false, false) => match (number(first), number(last)) {
+                (Some(first), Some(last)) if first > last => return Self::Malformed,
+                (Some(first), Some(last)) if first < length => Some((first, last.min(length - 1))),
+                (Some(_), Some(_)) => None,
+                _ => return Self::Malformed,
+            },
+        };
+        range.map_or(Self::Nothing, |(first, last)| Self::Range(ByteRange { first, last }))
     }
 }
 
@@ -339,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_valid_range_is_ignored() {
+    fn what_is_not_a_valid_set_is_ignored() {
         for value in [
             "",
             "bytes",
@@ -352,8 +418,9 @@ mod tests {
             "bytes=--1",
             "bytes=+1-2",
             "bytes=1 - 2",
-            "bytes=0-1,3-4",
-            "bytes=0-0,-1",
+            "bytes=0-1,3",
+            "bytes=0-1,4-3",
+            "bytes=0-1;3-4",
             "items=0-1",
             "bytes 0-1",
             "bytes=0x1-2",
@@ -363,6 +430,28 @@ mod tests {
         ] {
             assert_eq!(range(value, 10), Answer::Full, "{value}");
         }
+    }
+
+    #[test]
+    fn several_ranges_are_honored_while_they_ascend_and_are_few() {
+        let parts = |value: &str| -> Vec<(u64, u64)> {
+            let Answer::Several(ranges) = range(value, 10) else { panic!("{value}") };
+            ranges.as_slice().iter().map(|range| (range.first, range.last)).collect()
+        };
+        assert_eq!(parts("bytes=0-1,3-4"), [(0, 1), (3, 4)]);
+        assert_eq!(parts("bytes= 0-0 , -1"), [(0, 0), (9, 9)]);
+        assert_eq!(parts("bytes=0-0,2-3,20-30,5-"), [(0, 0), (2, 3), (5, 9)]);
+        assert_eq!(range("bytes=1-2,20-30", 10), partial(1, 2), "one of them lies in the file");
+        assert_eq!(range("bytes=20-30,40-50", 10), Answer::Unsatisfiable);
+        for overlapping in ["bytes=0-4,4-5", "bytes=3-4,0-1", "bytes=0-,-1", "bytes=0-0,0-0"] {
+            assert_eq!(range(overlapping, 10), Answer::Full, "{overlapping}");
+        }
+        let set = |count: usize| {
+            let ranges: Vec<_> = (0..count).map(|at| format!("{0}-{0}", 2 * at)).collect();
+            format!("bytes={}", ranges.join(","))
+        };
+        assert!(matches!(range(&set(RANGES_MAX), 1000), Answer::Several(_)));
+        assert_eq!(range(&set(RANGES_MAX + 1), 1000), Answer::Full);
     }
 
     #[test]
@@ -407,7 +496,7 @@ mod tests {
         fn any_headers_are_answered_within_the_file(
             list in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40)),
             if_range in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..10)),
-            range in proptest::option::of("(bytes=)?[-0-9, ]{0,30}"),
+            range in proptest::option::of("(bytes=)?[-0-9, ]{0,60}"),
             length: u64,
         ) {
             let conditions = Conditions {
@@ -415,10 +504,16 @@ mod tests {
                 if_range: if_range.as_deref(),
                 range: range.as_deref().map(str::as_bytes),
             };
-            if let Answer::Partial(range) = conditions.answer(ETAG, length) {
+            let ranges = match conditions.answer(ETAG, length) {
+                Answer::Partial(range) => vec![range],
+                Answer::Several(ranges) => ranges.as_slice().to_vec(),
+                Answer::Full | Answer::NotModified | Answer::Unsatisfiable => Vec::new(),
+            };
+            for range in &ranges {
                 prop_assert!(range.first() <= range.last() && range.last() < length);
                 prop_assert!(range.length() <= length);
             }
+            prop_assert!(ranges.windows(2).all(|pair| pair[0].last() < pair[1].first()));
         }
 
         #[test]

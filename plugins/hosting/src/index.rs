@@ -1,43 +1,75 @@
-//! The files of active deployments, in memory: what a request is answered from.
+//! The files of deployments, in memory: what a request is answered from.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use fazt_sdk::AppId;
 use fazt_sdk::Result;
-use fazt_sdk::cartridge::{Cartridge, Query};
+use fazt_sdk::cartridge::{Cartridge, Reader};
+use foldhash::fast::RandomState;
 
-use crate::model::{DeploymentId, Entry, StoredDeployment, StoredFile};
-use crate::resolve::Routing;
+use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants};
+use crate::resolve::{Resolution, Routing, Viewer, names_file, resolve};
+use crate::site_rules::{RuleFiles, SiteRules};
 use crate::store;
+use crate::visibility::Visibility;
 
 /// The files of one deployment. Never changes.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) deployment: DeploymentId,
     pub(crate) routing: Routing,
-    files: HashMap<Box<str>, Entry>,
+    pub(crate) rules: Arc<SiteRules>,
+    files: HashMap<Box<str>, File, RandomState>,
+}
+
+/// A file of a deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) entry: Entry,
+    /// The compressed forms of the content, as far as they were made when the index was read.
+    pub(crate) variants: Option<Arc<Variants>>,
 }
 
 impl Index {
-    pub(crate) fn new(deployment: DeploymentId, is_spa: bool, files: Vec<StoredFile>) -> Self {
+    pub(crate) fn new(
+        deployment: DeploymentId,
+        is_spa: bool,
+        files: Vec<StoredFile>,
+        rules: Arc<SiteRules>,
+    ) -> Self {
         let routing = if is_spa { Routing::SinglePage } else { Routing::Files };
-        let files = files.into_iter().map(|file| (file.path, file.entry)).collect();
-        Self { deployment, routing, files }
+        let named = |StoredFile { path, entry, variants }| (path, File { entry, variants });
+        Self { deployment, routing, rules, files: files.into_iter().map(named).collect() }
     }
 
-    /// The file at the canonical `path`.
-    pub(crate) fn get(&self, path: &str) -> Option<&Entry> {
-        self.files.get(path)
+    /// The file at the canonical `path`, and that path.
+    pub(crate) fn get(&self, path: &str) -> Option<(&str, &File)> {
+        self.files.get_key_value(path).map(|(path, file)| (&**path, file))
     }
 
-    fn load(query: &impl Query, app: AppId) -> Result<Option<Self>> {
-        let Some(StoredDeployment { id, is_spa, .. }) = store::active(query, app)? else {
-            return Ok(None);
-        };
-        let files = store::files(query, &id)?;
-        Ok(Some(Self::new(id, is_spa, files)))
+    /// What answers `path`, which starts with `/`.
+    pub(crate) fn resolve(&self, path: &str, routing: Routing) -> Resolution<(&str, &File)> {
+        // Nobody is known before sign-in to apps exists.
+        resolve(path, routing, Viewer::Anonymous, |path| self.seen(path))
+    }
+
+    /// Whether a file answers `path`, which starts with `/`; whoever may see it.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        names_file(path, &|path: &str| self.seen(path))
+    }
+
+    fn seen(&self, path: &str) -> Option<(Visibility, (&str, &File))> {
+        self.get(path).map(|named| (named.1.entry.visibility, named))
+    }
+
+    fn load(reader: &Reader<'_>, found: Option<StoredDeployment>) -> Result<Option<Self>> {
+        let Some(StoredDeployment { id, is_spa, .. }) = found else { return Ok(None) };
+        let files = store::files(reader, &id)?;
+        let rules = RuleFiles::read(reader, &files)?.rules();
+        Ok(Some(Self::new(id, is_spa, files, Arc::new(rules))))
     }
 }
 
@@ -57,44 +89,86 @@ impl Slot {
     }
 }
 
-/// The indexes of the apps that were asked for lately; the others are read when they are asked for.
+/// A deployment by the name in its own host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Preview {
+    app: AppId,
+    label: [u8; PreviewLabel::CHARS],
+}
+
+/// The indexes of the deployments that were asked for lately; the others are read when they are asked
+/// for.
 #[derive(Debug)]
 pub(crate) struct Indexes {
     cartridge: Cartridge,
-    slots: Slots,
+    active: Slots<AppId>,
+    previews: Slots<Preview>,
 }
 
+/// One file in so many is kept for previews: they are looked at by few.
+const PREVIEW_SHARE: usize = 4;
+
 impl Indexes {
-    /// Keeps indexes of at most `entries_max` files together; one index alone may be over it.
+    /// Keeps indexes of at most `entries_max` files together, and a quarter more for previews; one
+    /// index alone may be over it.
     pub(crate) fn new(cartridge: Cartridge, entries_max: usize) -> Self {
-        Self { cartridge, slots: Slots::new(entries_max) }
+        let previews = Slots::new(entries_max / PREVIEW_SHARE);
+        Self { cartridge, active: Slots::new(entries_max), previews }
     }
 
     /// What `app` serves, out of memory; nothing when it is not there.
     pub(crate) fn get(&self, app: AppId) -> Option<Site> {
-        self.slots.get(app)
+        self.active.get(app)
     }
 
     /// What `app` serves. Reads the cartridge when it is not in memory.
+    ///
+    /// # Errors
+    /// What the cartridge says.
     pub(crate) async fn load(&self, app: AppId) -> Result<Site> {
         if let Some(site) = self.get(app) {
             return Ok(site);
         }
-        let before = self.slots.epoch();
-        let site = store::read(&self.cartridge, move |reader| Index::load(reader, app)).await?;
-        let site = site.map(Arc::new);
-        self.slots.offer(before, app, site.clone());
+        let before = self.active.epoch();
+        let read = move |reader: &Reader<'_>| Index::load(reader, store::active(reader, app)?);
+        let site = store::read(&self.cartridge, read).await?.map(Arc::new);
+        self.active.offer(before, app, site.clone());
         Ok(site)
     }
 
-    /// From now on `app` serves `index`.
-    pub(crate) fn activate(&self, app: AppId, index: Arc<Index>) {
-        self.slots.activate(app, index);
+    /// The deployment of `app` that `label` names. Reads the cartridge when it is not in memory.
+    ///
+    /// # Errors
+    /// What the cartridge says.
+    pub(crate) async fn preview(&self, app: AppId, label: &str) -> Result<Site> {
+        let Some(wanted) = PreviewLabel::parse(label) else { return Ok(None) };
+        let Ok(label) = wanted.as_str().as_bytes().try_into() else { return Ok(None) };
+        let preview = Preview { app, label };
+        if let Some(site) = self.previews.get(preview) {
+            return Ok(site);
+        }
+        let before = self.previews.epoch();
+        let read = move |reader: &Reader<'_>| {
+            Index::load(reader, store::find_preview(reader, app, &wanted)?)
+        };
+        let site = store::read(&self.cartridge, read).await?.map(Arc::new);
+        // Labels that name nothing are not kept: anybody can think of any number of them.
+        if site.is_some() {
+            self.previews.offer(before, preview, site.clone());
+        }
+        Ok(site)
     }
 
-    /// From now on `app` serves what the cartridge says.
+    /// From now on `app` serves `index`, and its previews what the cartridge says.
+    pub(crate) fn activate(&self, app: AppId, index: Arc<Index>) {
+        self.active.activate(app, index);
+        self.previews.forget_all(|preview| preview.app == app);
+    }
+
+    /// From now on `app` and its previews serve what the cartridge says.
     pub(crate) fn forget(&self, app: AppId) {
-        self.slots.forget(app);
+        self.active.forget(app);
+        self.previews.forget_all(|preview| preview.app == app);
     }
 }
 
@@ -105,16 +179,16 @@ struct Epoch(u64);
 /// What is in memory.
 ///
 /// An index never goes back: one that was read while something was activated is not taken in.
-struct Slots {
+struct Slots<K> {
     entries_max: usize,
-    slots: RwLock<HashMap<AppId, Slot>>,
+    slots: RwLock<HashMap<K, Slot, RandomState>>,
     /// Counts changes. Held while `slots` is changed.
     epoch: Mutex<u64>,
     /// The epoch again, for those who only ask.
     now: AtomicU64,
 }
 
-impl Slots {
+impl<K: Copy + Eq + Hash> Slots<K> {
     fn new(entries_max: usize) -> Self {
         Self {
             entries_max,
@@ -124,9 +198,9 @@ impl Slots {
         }
     }
 
-    fn get(&self, app: AppId) -> Option<Site> {
+    fn get(&self, key: K) -> Option<Site> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get(&app)?;
+        let slot = slots.get(&key)?;
         slot.used.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
         Some(slot.site.clone())
     }
@@ -137,20 +211,28 @@ impl Slots {
     }
 
     /// Takes in what was read, unless something changed since `before`.
-    fn offer(&self, before: Epoch, app: AppId, site: Site) {
+    fn offer(&self, before: Epoch, key: K, site: Site) {
         let epoch = self.lock();
         if before == Epoch(*epoch) {
-            self.keep(epoch, app, site);
+            self.keep(epoch, key, site);
         }
     }
 
-    fn activate(&self, app: AppId, index: Arc<Index>) {
-        self.keep(self.lock(), app, Some(index));
+    fn activate(&self, key: K, index: Arc<Index>) {
+        self.keep(self.lock(), key, Some(index));
     }
 
-    fn forget(&self, app: AppId) {
+    fn forget(&self, key: K) {
         let epoch = self.lock();
-        self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(&app);
+        self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.advance(epoch);
+    }
+
+    fn forget_all(&self, is_meant: impl Fn(&K) -> bool) {
+        let epoch = self.lock();
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|key, _| !is_meant(key));
+        drop(slots);
         self.advance(epoch);
     }
 
@@ -163,14 +245,14 @@ impl Slots {
         self.now.store(*epoch, Ordering::Relaxed);
     }
 
-    fn keep(&self, epoch: MutexGuard<'_, u64>, app: AppId, site: Site) {
+    fn keep(&self, epoch: MutexGuard<'_, u64>, key: K, site: Site) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.insert(app, Slot { site, used: AtomicU64::new(*epoch + 1) });
+        slots.insert(key, Slot { site, used: AtomicU64::new(*epoch + 1) });
         let mut total: usize = slots.values().map(Slot::weight).sum();
         while total > self.entries_max && slots.len() > 1 {
             let idle = slots
                 .iter()
-                .filter(|(other, _)| **other != app)
+                .filter(|(other, _)| **other != key)
                 .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed))
                 .map(|(other, _)| *other);
             let Some(slot) = idle.and_then(|idle| slots.remove(&idle)) else { break };
@@ -181,7 +263,7 @@ impl Slots {
     }
 }
 
-impl std::fmt::Debug for Slots {
+impl<K> std::fmt::Debug for Slots<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Slots").field("entries_max", &self.entries_max).finish_non_exhaustive()
     }
@@ -190,7 +272,6 @@ impl std::fmt::Debug for Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visibility::Visibility;
 
     fn app(name: u8) -> AppId {
         AppId::from_key([name; 12]).unwrap()
@@ -201,10 +282,10 @@ mod tests {
         let id = DeploymentId::from_random(&random).unwrap();
         let entry = Entry::new("a", [0; 32], 0, Visibility::Public);
         let file = |number: usize| StoredFile::new(&number.to_string(), entry);
-        Arc::new(Index::new(id, false, (0..files).map(file).collect()))
+        Arc::new(Index::new(id, false, (0..files).map(file).collect(), Arc::default()))
     }
 
-    fn served(slots: &Slots, app: AppId) -> Option<Option<DeploymentId>> {
+    fn served(slots: &Slots<AppId>, app: AppId) -> Option<Option<DeploymentId>> {
         Some(slots.get(app)?.map(|index| index.deployment.clone()))
     }
 

@@ -22,10 +22,13 @@ pub mod archive;
 pub mod cache_policy;
 pub mod conditional;
 pub mod content_type;
+pub mod listing;
+pub mod markdown;
 pub mod pack;
 pub mod resolve;
 pub mod rules;
 pub mod visibility;
+pub mod workspace;
 
 mod admission;
 mod begin;
@@ -35,17 +38,21 @@ mod content_download;
 mod content_upload;
 mod data;
 mod deploy;
+mod head;
 mod index;
 mod intake;
 mod model;
 mod multipart;
 mod operations;
 mod pages;
+mod partial;
 mod ready;
 mod references;
+mod representation;
 mod rollback;
 mod serve;
 mod settings;
+mod site_rules;
 mod sites;
 mod store;
 mod upload;
@@ -163,6 +170,7 @@ impl Plugin for Hosting {
             async move { deploys.sweep().await }
         })?;
         let serve = Serve {
+            cartridge: cartridge.clone(),
             indexes: Arc::clone(&indexes),
             files: Arc::new(ReadyFiles::new(&host, host.setting("cache_bytes")?)?),
             apps: apps.clone(),

@@ -57,7 +57,8 @@ impl fmt::Display for DeploymentId {
 pub(crate) struct PreviewLabel(String);
 
 impl PreviewLabel {
-    const CHARS: usize = 12;
+    /// Its length in bytes.
+    pub(crate) const CHARS: usize = 12;
     const ALPHABET: &'static [u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
     /// A label out of random bytes; nothing when too few of them are usable.
@@ -207,7 +208,6 @@ pub(crate) struct Variants([Option<Variant>; 3]);
 
 impl Variants {
     /// The form with this encoding, if it is made and pays.
-    #[cfg_attr(not(test), expect(dead_code, reason = "serving takes what is accepted"))]
     pub(crate) fn get(&self, encoding: Encoding) -> Option<Variant> {
         self.0[encoding as usize]
     }

@@ -8,11 +8,15 @@ use fazt_sdk::host::Host;
 use fazt_sdk::http::PreparedHead;
 use fazt_sdk::prelude::Bytes;
 use fazt_sdk::{Error, ErrorKind, Result};
-use quick_cache::sync::Cache;
+use foldhash::fast::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
-use crate::model::{Entry, hex};
+use crate::accept::Encoding;
+use crate::head::{Context, Role, is_repeated};
+use crate::model::hex;
+use crate::representation::Representation;
+use crate::rules::Selection;
 
 /// The largest body that is kept in memory, in bytes. Larger ones are streamed by the kernel.
 pub(crate) const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -24,42 +28,65 @@ const HEADS_BYTES: u64 = 2 * 1024;
 /// small against it, or it is not kept.
 const SHARD_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
-/// What a file is sent as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
-    /// What the path names.
-    File,
-    /// The app's page for paths that name nothing.
-    NotFoundPage,
+/// Whether a body is going to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The answer has one.
+    Body,
+    /// The answer is a head, or the decision needs the entity tag first.
+    Head,
 }
 
-/// A file, ready to be sent.
-#[derive(Debug)]
+/// A representation, ready to be sent.
+#[derive(Debug, Clone)]
 pub(crate) struct Ready {
     /// The head of a whole response.
     pub(crate) head: PreparedHead,
     /// The head of a 304.
     pub(crate) not_modified: PreparedHead,
     /// The strong entity tag, quotes included.
-    pub(crate) etag: String,
-    /// The content; nothing when it is over [`BODY_BYTES_MAX`] or could not be read in time.
+    pub(crate) etag: Arc<str>,
+    /// The content; nothing when it is over [`BODY_BYTES_MAX`], was not needed so far, or could not be
+    /// read in time.
     pub(crate) body: Option<Bytes>,
 }
 
 /// Everything that a head and a body are made of.
 #[derive(Clone, PartialEq, Eq)]
 struct Key {
+    /// Of the bytes that are sent; it gives the content and its hash too, by the encoding.
     hash: [u8; 32],
+    encoding: Encoding,
+    role: Role,
+    is_preview: bool,
+    depends_on_visitor: bool,
     content_type: &'static str,
     cache_control: &'static str,
-    role: Role,
+    /// The rules of `_headers` that apply, and the hash of that file.
+    rules: Option<([u8; 32], Selection)>,
+}
+
+impl Key {
+    fn of(sent: &Representation<'_>, context: &Context<'_>) -> Self {
+        let has_rules = context.selection != Selection::NONE;
+        Self {
+            hash: sent.hash,
+            encoding: sent.encoding,
+            role: context.role,
+            is_preview: context.is_preview,
+            depends_on_visitor: context.depends_on_visitor(),
+            content_type: sent.file.entry.content_type,
+            cache_control: context.cache_control(sent),
+            rules: has_rules.then_some((context.rules.headers_hash, context.selection)),
+        }
+    }
 }
 
 /// The content's hash is as good as any; the rest differs rarely.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.hash[..16]);
-        self.role.hash(state);
+        let [a, b, c, d, e, f, g, h, ..] = self.hash;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ self.role as u64);
     }
 }
 
@@ -72,11 +99,11 @@ impl Weighter<Key, Arc<Ready>> for Weight {
     }
 }
 
-/// The files that were asked for most, ready to be sent.
+/// The representations that were asked for most, ready to be sent.
 pub(crate) struct ReadyFiles {
     host: Host,
     cartridge: Cartridge,
-    cache: Cache<Key, Arc<Ready>, Weight>,
+    cache: Cache<Key, Arc<Ready>, Weight, RandomState>,
 }
 
 impl std::fmt::Debug for ReadyFiles {
@@ -102,55 +129,66 @@ impl ReadyFiles {
         let cache = Cache::with_options(
             options,
             Weight,
-            quick_cache::DefaultHashBuilder::default(),
-            quick_cache::sync::DefaultLifecycle::default(),
+            RandomState::default(),
+            DefaultLifecycle::default(),
         );
         Ok(Self { host: host.clone(), cartridge: host.cartridge(), cache })
     }
 
-    /// `entry`, ready to be sent as `role`. Reads at most [`BODY_BYTES_MAX`] of the cartridge when it
-    /// is not in memory.
+    /// `sent`, ready to be sent. Reads at most [`BODY_BYTES_MAX`] of the cartridge when the
+    /// body is needed and not in memory; otherwise nothing.
     ///
     /// # Errors
     /// What the cartridge says.
-    pub(crate) fn get(&self, entry: &Entry, role: Role) -> Result<Arc<Ready>> {
-        let cache_control = match role {
-            Role::File => entry.cache_control,
-            Role::NotFoundPage => REVALIDATE,
+    pub(crate) fn get(
+        &self,
+        sent: &Representation<'_>,
+        context: &Context<'_>,
+        need: Need,
+    ) -> Result<Arc<Ready>> {
+        if context.depends_on_address() {
+            let plain = Context { selection: Selection::NONE, ..*context };
+            let body = self.get(sent, &plain, need)?.body.clone();
+            return self.prepare(sent, context, body).map(Arc::new);
+        }
+        let key = Key::of(sent, context);
+        let is_kept_without_body = sent.size > BODY_BYTES_MAX;
+        let found = self.cache.get(&key);
+        if let Some(ready) = &found
+            && (ready.body.is_some() || need == Need::Head || is_kept_without_body)
+        {
+            return Ok(Arc::clone(ready));
+        }
+        let body = match need {
+            Need::Body if !is_kept_without_body => self.read(sent)?,
+            Need::Body | Need::Head => None,
         };
-        let Entry { hash, content_type, .. } = *entry;
-        let key = Key { hash, content_type, cache_control, role };
-        if let Some(ready) = self.cache.get(&key) {
-            return Ok(ready);
-        }
-        let ready = Arc::new(self.make(entry, cache_control, role)?);
-        // Content that could not be read in time is tried again the next time.
-        if ready.body.is_some() || entry.size > BODY_BYTES_MAX {
-            self.cache.insert(key, Arc::clone(&ready));
-        }
+        let ready = match found {
+            Some(ready) => Ready { body, ..Ready::clone(&ready) },
+            None => self.prepare(sent, context, body)?,
+        };
+        let ready = Arc::new(ready);
+        self.cache.insert(key, Arc::clone(&ready));
         Ok(ready)
     }
 
-    fn make(&self, entry: &Entry, cache_control: &str, role: Role) -> Result<Ready> {
-        let etag = format!("\"{}\"", hex(&entry.hash));
-        let policy = [("cache-control", cache_control)];
-        let tag = [("etag", etag.as_str())];
-        let kind = [("content-type", entry.content_type)];
-        let whole = [("accept-ranges", "bytes")];
-        let fields: Vec<_> = match role {
-            Role::File => kind.iter().chain(&tag).chain(&policy).chain(&whole).copied().collect(),
-            Role::NotFoundPage => kind.iter().chain(&policy).copied().collect(),
-        };
-        let head = self.host.prepare(fields.into_iter().chain(SECURITY_HEADERS))?;
-        let not_modified = self.host.prepare(tag.into_iter().chain(policy))?;
-        Ok(Ready { head, not_modified, body: self.read(entry)?, etag })
+    fn prepare(
+        &self,
+        sent: &Representation<'_>,
+        context: &Context<'_>,
+        body: Option<Bytes>,
+    ) -> Result<Ready> {
+        let etag = sent.etag();
+        let fields = context.fields(sent, &etag);
+        let fields = || fields.iter().map(|(name, value)| (&**name, &**value));
+        let head = self.host.prepare(fields())?;
+        let not_modified = self.host.prepare(fields().filter(|(name, _)| is_repeated(name)))?;
+        Ok(Ready { head, not_modified, etag: etag.into(), body })
     }
 
-    fn read(&self, entry: &Entry) -> Result<Option<Bytes>> {
-        if entry.size > BODY_BYTES_MAX {
-            return Ok(None);
-        }
-        match self.cartridge.read(|reader| content(reader, &entry.hash, entry.size)) {
+    fn read(&self, sent: &Representation<'_>) -> Result<Option<Bytes>> {
+        match self.cartridge.read(|reader| content(reader, &sent.hash, sent.size)) {
+            // Content that could not be read in time is tried again the next time.
             Err(error) if error.kind() == ErrorKind::Timeout => Ok(None),
             other => other.map(Some),
         }

@@ -16,6 +16,7 @@
 
 use std::fmt::Write as _;
 
+use crate::archive::PATH_BYTES_MAX;
 use crate::visibility::Visibility;
 
 /// What a path leads to. `T` is what the caller's lookup returned for the file.
@@ -113,6 +114,15 @@ pub fn redirect_location(path: &str, query: Option<&str>) -> String {
     location
 }
 
+/// Whether a file answers `path`, which starts with `/`, by its own name or a pretty one; whoever may
+/// see it.
+pub(crate) fn names_file<T>(path: &str, lookup: &impl Fn(&str) -> Option<(Visibility, T)>) -> bool {
+    let Some(relative) = path.strip_prefix('/').filter(|relative| is_canonical(relative)) else {
+        return false;
+    };
+    find(relative.strip_suffix('/').unwrap_or(relative), lookup).is_some()
+}
+
 fn find<T>(
     bare: &str,
     lookup: &impl Fn(&str) -> Option<(Visibility, T)>,
@@ -120,9 +130,19 @@ fn find<T>(
     if bare.is_empty() {
         return lookup("index.html");
     }
-    lookup(bare)
-        .or_else(|| lookup(&format!("{bare}/index.html")))
-        .or_else(|| lookup(&format!("{bare}.html")))
+    lookup(bare).or_else(|| {
+        let mut buffer = [0; PATH_BYTES_MAX];
+        ["/index.html", ".html"].into_iter().find_map(|end| lookup(join(&mut buffer, bare, end)?))
+    })
+}
+
+/// `bare` and `end` in one, without allocating; nothing when that is too long to name a file.
+fn join<'b>(buffer: &'b mut [u8; PATH_BYTES_MAX], bare: &str, end: &str) -> Option<&'b str> {
+    let joined = buffer.get_mut(..bare.len() + end.len())?;
+    let (start, rest) = joined.split_at_mut(bare.len());
+    start.copy_from_slice(bare.as_bytes());
+    rest.copy_from_slice(end.as_bytes());
+    str::from_utf8(joined).ok()
 }
 
 fn not_found<T>(lookup: &impl Fn(&str) -> Option<(Visibility, T)>) -> Resolution<T> {

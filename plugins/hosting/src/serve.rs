@@ -3,23 +3,28 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::http::{Handler, Request, Response};
 use fazt_sdk::prelude::Call;
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::{Apps as _, AppsApi};
 use fazt_sdk::{AppId, Result};
 
-use crate::cache_policy::SECURITY_HEADERS;
-use crate::conditional::{Answer, ByteRange, Conditions, ContentRange};
-use crate::index::{Index, Indexes};
-use crate::model::Entry;
-use crate::pages;
-use crate::ready::{Ready, ReadyFiles, Role};
-use crate::resolve::{Resolution, Viewer, redirect_location, resolve};
+use crate::accept::Accepted;
+use crate::cache_policy::REVALIDATE;
+use crate::conditional::{Answer, Conditions};
+use crate::head::{Context, Role};
+use crate::index::{File, Index, Indexes};
+use crate::ready::{Need, Ready, ReadyFiles};
+use crate::representation::Representation;
+use crate::resolve::{Resolution, Routing, redirect_location};
+use crate::rules::{Ask, Outcome, Selection};
+use crate::{pages, partial};
 
 /// Serves every app's files on its own hosts, and one app's files on the node's name.
 #[derive(Debug)]
 pub(crate) struct Serve {
+    pub(crate) cartridge: Cartridge,
     pub(crate) indexes: Arc<Indexes>,
     pub(crate) files: Arc<ReadyFiles>,
     pub(crate) apps: Service<AppsApi>,
@@ -42,12 +47,18 @@ impl Handler for Serve {
                 None => return Ok(pages::not_found()),
             },
         };
+        if let Some(label) = request.preview() {
+            return match self.indexes.preview(app, label).await? {
+                Some(index) => self.answer(&Visit::new(&index, &request, is_head, true)),
+                None => Ok(pages::not_found()),
+            };
+        }
         let site = match self.indexes.get(app) {
             Some(site) => site,
             None => self.indexes.load(app).await?,
         };
         match site {
-            Some(index) => self.answer(&index, &request, is_head),
+            Some(index) => self.answer(&Visit::new(&index, &request, is_head, false)),
             None => Ok(pages::not_deployed()),
         }
     }
@@ -62,64 +73,84 @@ impl Serve {
         Ok(self.apps.find(call, &self.root_app).await?.map(|app| app.id))
     }
 
-    fn answer(&self, index: &Index, request: &Request, is_head: bool) -> Result<Response> {
-        // Nobody is known before sign-in to apps exists.
-        let viewer = Viewer::Anonymous;
-        let lookup = |path: &str| index.get(path).map(|entry| (entry.visibility, entry));
-        match resolve(request.path(), index.routing, viewer, lookup) {
-            Resolution::File(entry) => self.file(entry, request, is_head),
-            Resolution::NotFoundPage(entry) => {
-                let ready = self.files.get(entry, Role::NotFoundPage)?;
-                Ok(whole(404, entry, &ready))
-            }
-            Resolution::NotFound => Ok(pages::not_found()),
-            Resolution::Unauthorized => Ok(pages::unauthorized()),
-            Resolution::WithoutSlash => Ok(without_slash(request)),
+    fn answer(&self, visit: &Visit<'_>) -> Result<Response> {
+        let index = visit.index;
+        if !index.rules.redirects.is_empty()
+            && let Some(outcome) = visit.redirect()
+        {
+            return match outcome {
+                Outcome::Redirect { location, status } => Ok(visit.redirected(status, &location)),
+                Outcome::Rewrite { path, status: 200 } => {
+                    match index.resolve(&path, Routing::Files) {
+                        Resolution::File(found) => self.file(visit, found),
+                        other => self.otherwise(visit, other),
+                    }
+                }
+                Outcome::Rewrite { path, status } => match index.resolve(&path, Routing::Files) {
+                    Resolution::File(found) | Resolution::NotFoundPage(found) => {
+                        self.error_page(visit, status, found)
+                    }
+                    other => self.otherwise(visit, other),
+                },
+            };
+        }
+        match index.resolve(visit.request.path(), index.routing) {
+            Resolution::File(found) => self.file(visit, found),
+            other => self.otherwise(visit, other),
         }
     }
 
-    fn file(&self, entry: &Entry, request: &Request, is_head: bool) -> Result<Response> {
-        let ready = self.files.get(entry, Role::File)?;
-        let headers = ConditionHeaders::of(request, is_head);
-        Ok(match headers.conditions().answer(&ready.etag, entry.size) {
-            Answer::Full => whole(200, entry, &ready),
-            Answer::NotModified => Response::prepared(304, &ready.not_modified),
-            Answer::Partial(range) => partial(entry, &ready, range),
-            Answer::Unsatisfiable => {
-                let content_range = ContentRange { range: None, length: entry.size }.to_string();
-                Response::new(416)
-                    .header("content-range", content_range)
-                    .header("accept-ranges", "bytes")
-                    .header("cache-control", "no-store")
+    /// What is not the file that the path names.
+    fn otherwise(&self, visit: &Visit<'_>, resolution: Resolution<Named<'_>>) -> Result<Response> {
+        match resolution {
+            Resolution::File(found) => self.file(visit, found),
+            Resolution::NotFoundPage(found) => self.error_page(visit, 404, found),
+            Resolution::NotFound => Ok(pages::not_found()),
+            Resolution::Unauthorized => Ok(pages::unauthorized()),
+            Resolution::WithoutSlash => Ok(without_slash(visit.request)),
+        }
+    }
+
+    fn file(&self, visit: &Visit<'_>, named: Named<'_>) -> Result<Response> {
+        let asked = &visit.asked;
+        let sent = Representation::choose(named.1, asked.accepted);
+        let context = visit.context(Role::File, named);
+        if !asked.is_conditional() {
+            let ready = self.files.get(&sent, &context, asked.need())?;
+            return Ok(whole(200, &sent, &ready));
+        }
+        // The tag decides; what is not sent is not read.
+        let ready = self.files.get(&sent, &context, Need::Head)?;
+        let answer = asked.conditions().answer(&ready.etag, sent.size);
+        let ready = match answer {
+            Answer::NotModified => return Ok(Response::prepared(304, &ready.not_modified)),
+            Answer::Unsatisfiable => return Ok(partial::none(&sent)),
+            Answer::Full | Answer::Partial(_) | Answer::Several(_) => {
+                self.files.get(&sent, &context, asked.need())?
             }
+        };
+        Ok(match answer {
+            Answer::Partial(range) => partial::one(&sent, &context, &ready, range),
+            Answer::Several(ranges) => {
+                partial::several(&self.cartridge, &sent, &context, &ready, &ranges)
+            }
+            Answer::Full | Answer::NotModified | Answer::Unsatisfiable => whole(200, &sent, &ready),
         })
+    }
+
+    fn error_page(&self, visit: &Visit<'_>, status: u16, named: Named<'_>) -> Result<Response> {
+        let sent = Representation::choose(named.1, visit.asked.accepted);
+        let context = visit.context(Role::ErrorPage, named);
+        let ready = self.files.get(&sent, &context, visit.asked.need())?;
+        Ok(whole(status, &sent, &ready))
     }
 }
 
-fn whole(status: u16, entry: &Entry, ready: &Ready) -> Response {
+fn whole(status: u16, sent: &Representation<'_>, ready: &Ready) -> Response {
     let response = Response::prepared(status, &ready.head);
     match &ready.body {
         Some(body) => response.body(body.clone()),
-        None => response.blob(entry.hash, 0, entry.size),
-    }
-}
-
-fn partial(entry: &Entry, ready: &Ready, range: ByteRange) -> Response {
-    let content_range = ContentRange { range: Some(range), length: entry.size }.to_string();
-    let mut response = Response::new(206)
-        .header("content-type", entry.content_type)
-        .header("etag", &ready.etag)
-        .header("cache-control", entry.cache_control)
-        .header("accept-ranges", "bytes")
-        .header("content-range", content_range);
-    for (name, value) in SECURITY_HEADERS {
-        response = response.header(name, value);
-    }
-    match (&ready.body, usize::try_from(range.first()), usize::try_from(range.last())) {
-        (Some(body), Ok(first), Ok(last)) if last < body.len() => {
-            response.body(body.slice(first..=last))
-        }
-        _ => response.blob(entry.hash, range.first(), range.length()),
+        None => response.blob(sent.hash, 0, sent.size),
     }
 }
 
@@ -131,32 +162,109 @@ fn without_slash(request: &Request) -> Response {
         .header("cache-control", "no-cache")
 }
 
-/// The headers of [`Conditions`], found in one walk.
-struct ConditionHeaders<'a> {
+/// A file of an index, and its path there.
+type Named<'i> = (&'i str, &'i File);
+
+/// One request for one site.
+struct Visit<'a> {
+    index: &'a Index,
+    request: &'a Request,
+    is_preview: bool,
+    asked: Asked<'a>,
+}
+
+impl<'a> Visit<'a> {
+    fn new(index: &'a Index, request: &'a Request, is_head: bool, is_preview: bool) -> Self {
+        Self { index, request, is_preview, asked: Asked::of(request, is_head) }
+    }
+
+    /// What the site's own rules say about the address.
+    fn redirect(&self) -> Option<Outcome> {
+        let Self { index, request, .. } = *self;
+        let redirects = &index.rules.redirects;
+        let mut ask = Ask { host: Some(request.host()), ..Ask::default() };
+        if redirects.has_conditions() {
+            ask.language = request.header("accept-language");
+            ask.cookie = request.header("cookie");
+        }
+        redirects.find(request.path(), request.query(), &ask, |path| index.has(path))
+    }
+
+    fn redirected(&self, status: u16, location: &str) -> Response {
+        // A later deployment may lead elsewhere: no redirect is for ever.
+        let response = Response::new(status)
+            .header("location", location)
+            .header("cache-control", REVALIDATE)
+            .header("referrer-policy", "strict-origin-when-cross-origin");
+        if self.index.rules.redirects.has_conditions() {
+            response.header("vary", "accept-language, cookie")
+        } else {
+            response
+        }
+    }
+
+    fn context(&self, role: Role, (path, _): Named<'_>) -> Context<'a> {
+        let rules = &*self.index.rules;
+        let (asked, host) = (self.request.path(), self.request.host());
+        let selection = if rules.headers.is_empty() {
+            Selection::NONE
+        } else {
+            let host = rules.headers.has_hosts().then_some(host);
+            rules.headers.select(asked, host, (role == Role::File).then_some(path))
+        };
+        Context { role, is_preview: self.is_preview, path: asked, host, rules, selection }
+    }
+}
+
+/// What a request asks for besides its path, found in one walk over its headers.
+struct Asked<'a> {
+    is_head: bool,
+    accepted: Accepted,
     if_none_match: Option<Cow<'a, [u8]>>,
     if_range: Option<&'a [u8]>,
     range: Option<&'a [u8]>,
 }
 
-impl<'a> ConditionHeaders<'a> {
+impl<'a> Asked<'a> {
     fn of(request: &'a Request, is_head: bool) -> Self {
-        let mut found = Self { if_none_match: None, if_range: None, range: None };
-        for (name, value) in request.headers() {
+        let mut asked = Self {
+            is_head,
+            accepted: Accepted::IDENTITY,
+            if_none_match: None,
+            if_range: None,
+            range: None,
+        };
+        let mut has_accepted = false;
+        for (name, value) in request.raw_headers() {
             match name {
-                "if-none-match" => match &mut found.if_none_match {
-                    None => found.if_none_match = Some(Cow::Borrowed(value)),
+                b"accept-encoding" if has_accepted => asked.accepted = asked.accepted.and(value),
+                b"accept-encoding" => {
+                    asked.accepted = Accepted::parse(value);
+                    has_accepted = true;
+                }
+                b"if-none-match" => match &mut asked.if_none_match {
+                    None => asked.if_none_match = Some(Cow::Borrowed(value)),
                     Some(list) => {
                         let list = list.to_mut();
                         list.push(b',');
                         list.extend_from_slice(value);
                     }
                 },
-                "if-range" => found.if_range = Some(value),
-                "range" if !is_head => found.range = Some(value),
+                b"if-range" => asked.if_range = Some(value),
+                // It only means something for GET (RFC 9110 §14.2).
+                b"range" if !is_head => asked.range = Some(value),
                 _ => {}
             }
         }
-        found
+        asked
+    }
+
+    fn need(&self) -> Need {
+        if self.is_head { Need::Head } else { Need::Body }
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.if_none_match.is_some() || self.range.is_some()
     }
 
     fn conditions(&self) -> Conditions<'_> {

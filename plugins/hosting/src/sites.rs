@@ -7,7 +7,7 @@ use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::services::sites::{CONTENT_BYTES_MAX, Deployment, FileVisibility, SiteFile, Sites};
 use fazt_sdk::{AppId, Result};
 
-use crate::index::Indexes;
+use crate::index::{File, Indexes};
 use crate::ready::content;
 use crate::store;
 use crate::visibility::Visibility;
@@ -33,7 +33,7 @@ impl Sites for Provide {
 
     async fn file(&self, _: &Call, app: AppId, path: &str) -> Result<Option<SiteFile>> {
         let Some(index) = self.indexes.load(app).await? else { return Ok(None) };
-        let Some(entry) = index.get(path) else { return Ok(None) };
+        let Some((_, File { entry, .. })) = index.get(path) else { return Ok(None) };
         let content = if entry.size <= CONTENT_BYTES_MAX {
             Some(self.content(entry.hash, entry.size).await?)
         } else {

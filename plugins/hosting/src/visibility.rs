@@ -2,6 +2,8 @@
 //!
 //! The verdict is stored beside the file, so that a request never has to guess from its path.
 
+use crate::rules::{HEADERS_FILE, REDIRECTS_FILE};
+
 /// Who may fetch a file over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Visibility {
@@ -20,6 +22,7 @@ impl Visibility {
     /// |---|---|
     /// | a segment starts with `.` (but the first may be `.well-known`) | server |
     /// | `api/…`, `jobs/…` | server |
+    /// | `_redirects`, `_headers` | server |
     /// | `manifest.json`, unless it is [`RootManifest::Website`] | server |
     /// | `main.js`, if it is [`RootMain::Server`] | server |
     /// | `private/…` | private |
@@ -38,6 +41,7 @@ impl Visibility {
         }
         match (first, is_inside) {
             ("api" | "jobs", true) => Self::Server,
+            (REDIRECTS_FILE | HEADERS_FILE, false) => Self::Server,
             ("manifest.json", false) if layout.manifest == RootManifest::App => Self::Server,
             ("main.js", false) if layout.main == RootMain::Server => Self::Server,
             ("private", true) => Self::Private,
@@ -123,6 +127,10 @@ mod tests {
             ("api/a/b.js", Visibility::Server),
             ("jobs/daily.js", Visibility::Server),
             ("manifest.json", Visibility::Server),
+            ("_redirects", Visibility::Server),
+            ("_headers", Visibility::Server),
+            ("_redirects/a", Visibility::Public),
+            ("a/_headers", Visibility::Public),
             (".env", Visibility::Server),
             (".git/config", Visibility::Server),
             ("a/.git/config", Visibility::Server),

@@ -80,7 +80,6 @@ pub(crate) fn find_version(
 }
 
 /// The deployment of `app` that the host `LABEL--ALIAS` shows.
-#[expect(dead_code, reason = "serving shows previews")]
 pub(crate) fn find_preview(
     query: &impl Query,
     app: AppId,

@@ -352,8 +352,18 @@ async fn a_preview_is_stored_and_changes_nothing_until_it_is_rolled_to() {
         label.len() == 12 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     );
     assert_eq!(world.get("blog", "/").await.text(), "live");
+    let shown = format!("{label}--blog");
+    for _ in 0..2 {
+        let draft = world.get(&shown, "/").await;
+        assert_eq!((draft.status, draft.text()), (200, "draft"));
+        assert_eq!(draft.header("x-robots-tag"), Some("noindex"));
+    }
+    for wrong in ["aaaaaaaaaaaa--blog", &format!("{label}--other"), "x--blog"] {
+        assert_eq!(world.get(wrong, "/").await.status, 404, "{wrong}");
+    }
 
     world.deploy("blog", &Site::new().file("index.html", "live 3")).await;
+    assert_eq!(world.get(&shown, "/").await.text(), "draft", "the preview stays what it was");
     let back = world.roll_back("blog", None).await.json();
     assert_eq!(back["data"]["version"], 1, "one back is what was served, not the preview: {back}");
     let to = world.roll_back("blog", Some(2)).await.json();

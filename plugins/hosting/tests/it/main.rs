@@ -11,6 +11,7 @@ mod moves;
 mod mutations;
 mod probe;
 mod serving;
+mod site_rules;
 mod uploads;
 mod world;
 mod zip_builder;

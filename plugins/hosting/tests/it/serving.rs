@@ -95,6 +95,62 @@ async fn ranges_are_cut_from_memory_and_from_the_cartridge_alike() {
     }
 }
 
+/// The parts of a `multipart/byteranges` body: where each lies, and its bytes.
+fn parts<'b>(content_type: &str, body: &'b [u8]) -> Vec<(String, &'b [u8])> {
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let find = |text: &[u8], part: &str| {
+        text.windows(part.len()).position(|window| window == part.as_bytes())
+    };
+    let delimiter = format!("\r\n--{boundary}");
+    let mut rest = body.strip_prefix(delimiter.as_bytes()).unwrap();
+    let mut parts = Vec::new();
+    while let Some(part) = rest.strip_prefix(b"\r\n") {
+        let head_len = find(part, "\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&part[..head_len]);
+        let range = head.lines().find_map(|line| line.strip_prefix("content-range: ")).unwrap();
+        let content = &part[head_len + 4..];
+        let len = find(content, &delimiter).unwrap();
+        parts.push((range.to_owned(), &content[..len]));
+        rest = &content[len + delimiter.len()..];
+    }
+    assert_eq!(rest, b"--\r\n");
+    parts
+}
+
+#[tokio::test]
+async fn several_ranges_come_as_the_parts_of_one_body() {
+    let world = World::new().await;
+    let (small, large) = (noise(1000), noise(3 * 1024 * 1024));
+    world.deploy("blog", &Site::new().file("small.txt", &small).file("large.bin", &large)).await;
+    for (path, content) in [("/small.txt", &small), ("/large.bin", &large)] {
+        let len = content.len();
+        let ask = format!("bytes=0-9,{}-{},-5", len / 3, len - 100);
+        let reply = world.get_with("blog", path, &[("range", &ask)]).await;
+        assert_eq!(reply.status, 206, "{path}");
+        assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
+        assert_eq!(
+            reply.header("content-range"),
+            None,
+            "each part has its own (RFC 9110 §15.3.7.2)"
+        );
+        let parts = parts(reply.header("content-type").unwrap(), &reply.body);
+        let expected = [(0, 10), (len / 3, len - 99), (len - 5, len)];
+        assert_eq!(parts.len(), expected.len());
+        for ((range, bytes), (start, end)) in parts.iter().zip(expected) {
+            assert_eq!(*range, format!("bytes {start}-{}/{len}", end - 1));
+            assert!(*bytes == &content[start..end], "{path} {range}");
+        }
+        let one = world.get_with("blog", path, &[("range", "bytes=0-1,99999999-")]).await;
+        assert_eq!(
+            (one.status, one.body.len()),
+            (206, 2),
+            "one range that can be met is no multipart"
+        );
+        let greedy = world.get_with("blog", path, &[("range", "bytes=0-,0-,0-")]).await;
+        assert_eq!((greedy.status, greedy.body.len()), (200, len));
+    }
+}
+
 #[tokio::test]
 async fn files_of_every_size_come_out_byte_for_byte() {
     let world = World::new().await;

@@ -1,0 +1,100 @@
+//! The head of a response with a file: what it says, and what that depends on.
+
+use std::borrow::Cow;
+
+use crate::accept::Encoding;
+use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
+use crate::content_type::is_compressible;
+use crate::representation::Representation;
+use crate::rules::Selection;
+use crate::site_rules::SiteRules;
+
+/// What a file is sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// What the path names.
+    File,
+    /// The app's page for paths that name nothing, or for another error.
+    ErrorPage,
+}
+
+/// What the head of a response depends on, besides what is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) role: Role,
+    /// The deployment is shown for trial: search engines leave it alone.
+    pub(crate) is_preview: bool,
+    /// The request's path, decoded.
+    pub(crate) path: &'a str,
+    /// The request's host.
+    pub(crate) host: &'a str,
+    pub(crate) rules: &'a SiteRules,
+    /// Those of `rules` that apply.
+    pub(crate) selection: Selection,
+}
+
+impl Context<'_> {
+    /// Whether responses to other paths may have another head.
+    pub(crate) fn depends_on_address(&self) -> bool {
+        self.selection != Selection::NONE && self.rules.headers.depends_on_address(self.selection)
+    }
+
+    /// Whether the same path may be answered otherwise by what else the visitor sends.
+    pub(crate) fn depends_on_visitor(&self) -> bool {
+        self.rules.redirects.has_conditions()
+    }
+
+    /// The value of `cache-control`, unless the site's own rules have another.
+    pub(crate) fn cache_control(&self, sent: &Representation<'_>) -> &'static str {
+        match self.role {
+            Role::File => sent.file.entry.cache_control,
+            Role::ErrorPage => REVALIDATE,
+        }
+    }
+
+    /// The fields of a whole response; names in lower case, each once.
+    pub(crate) fn fields<'f>(
+        &self,
+        sent: &Representation<'f>,
+        etag: &'f str,
+    ) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
+        let mut fields = vec![("content-type", sent.file.entry.content_type)];
+        if sent.encoding != Encoding::Identity {
+            fields.push(("content-encoding", sent.encoding.as_str()));
+        }
+        fields.push(("cache-control", self.cache_control(sent)));
+        if self.role == Role::File {
+            fields.extend([("accept-ranges", "bytes"), ("etag", etag)]);
+        }
+        if self.is_preview {
+            fields.push(("x-robots-tag", "noindex"));
+        }
+        fields.extend(SECURITY_HEADERS);
+        let set = self.rules.headers.fields(self.selection, self.path, Some(self.host));
+        let owned = |(name, value): (&str, &str)| (name.to_owned().into(), value.to_owned().into());
+        let mut fields: Vec<(Cow<'f, str>, Cow<'f, str>)> = if self.selection == Selection::NONE {
+            fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+        } else {
+            set.over(fields).into_iter().filter(|(name, _)| *name != "vary").map(owned).collect()
+        };
+        if let Some(vary) = self.vary(sent, set.get("vary")) {
+            fields.push(("vary".into(), vary));
+        }
+        fields
+    }
+
+    /// What caches must tell apart (RFC 9110 §12.5.5). A site adds to it and takes nothing away.
+    fn vary(&self, sent: &Representation<'_>, own: Option<&str>) -> Option<Cow<'static, str>> {
+        // Also before the compressed forms are made: a cache must not hand what it has to everybody.
+        let encoding = is_compressible(sent.file.entry.content_type).then_some("accept-encoding");
+        let visitor = self.depends_on_visitor().then_some("accept-language, cookie");
+        let mut names = encoding.into_iter().chain(visitor).chain(own);
+        let first = names.next()?.to_owned();
+        Some(names.fold(first, |all, name| format!("{all}, {name}")).into())
+    }
+}
+
+/// Whether a 304 repeats the field (RFC 9110 §15.4.5).
+pub(crate) fn is_repeated(name: &str) -> bool {
+    matches!(name, "cache-control" | "content-location" | "etag" | "expires" | "vary")
+}
