@@ -18,6 +18,7 @@ mod app_reserve;
 mod app_split;
 mod app_swap;
 mod cartridge_backup;
+mod cartridge_gc;
 mod cartridge_info;
 mod cartridge_vacuum;
 mod cartridge_verify;
@@ -114,7 +115,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 46] = [
+    let all: [fn(Parts) -> Parts; 47] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -159,6 +160,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         peer_token::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
