@@ -16,7 +16,7 @@ pub const NEW: &str = "new";
 /// The bits of a generated id.
 pub const BITS: u32 = 3 * WORDS.len().ilog2();
 /// The bytes of randomness that [`generate`] takes.
-pub const RANDOM_BYTES: usize = 6;
+pub const RANDOM_BYTES: u32 = 6;
 
 /// The shortest and the longest word of an id, in characters.
 const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=16;
@@ -56,7 +56,7 @@ pub fn is_id(text: &str) -> bool {
 }
 
 /// An id out of random bytes, every one as likely as any other.
-pub fn generate(random: [u8; RANDOM_BYTES]) -> String {
+pub fn generate(random: [u8; RANDOM_BYTES as usize]) -> String {
     let word = |at: usize| {
         let number = u16::from_le_bytes([random[at], random[at + 1]]);
         WORDS[usize::from(number) % WORDS.len()]
