@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_generated_is_an_id_and_comes_back(
-            random: [u8; RANDOM_BYTES], path in "/\\PC{0,20}", before in "[a-r=&]{0,10}",
+            random: [u8; RANDOM_BYTES as usize], path in "/\\PC{0,20}", before in "[a-r=&]{0,10}",
         ) {
             let id = generate(random);
             prop_assert!(is_id(&id));
