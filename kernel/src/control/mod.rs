@@ -18,6 +18,7 @@ mod app_reserve;
 mod app_split;
 mod app_swap;
 mod cartridge_backup;
+mod cartridge_gc;
 mod cartridge_info;
 mod cartridge_vacuum;
 mod cartridge_verify;
@@ -109,7 +110,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 41] = [
+    let all: [fn(Parts) -> Parts; 42] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -149,6 +150,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_remove::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
