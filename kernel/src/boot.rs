@@ -28,6 +28,8 @@ use crate::directory::probe::Probes;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
 use crate::egress::{Egress, Resolve, SystemResolver};
 use crate::events::Events;
+use crate::garbage::Garbage;
+use crate::peers::Peers;
 use crate::registry::service::Services;
 use crate::registry::{BuiltIn, KERNEL, Registry, library};
 use crate::routing::{self, Router};
@@ -176,9 +178,11 @@ impl Kernel {
             secrets,
             directory,
             access,
+            peers: Peers::new(cartridge),
             events: Events::new(cartridge.clone(), Arc::clone(&telemetry)),
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
+            garbage: Garbage::default(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress: Egress::new(options.resolver),
@@ -189,6 +193,7 @@ impl Kernel {
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
+        crate::garbage::start(&core)?;
         crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
@@ -289,12 +294,25 @@ impl Kernel {
 
     /// Answers a request to the admin API in the name of the owner.
     pub async fn admin(&self, request: AdminRequest) -> AdminResponse {
-        self.admin_as(Principal::Owner, u64::MAX, None, request).await
+        let ours = rustix::process::geteuid().as_raw();
+        self.admin_from(Some(ours), Principal::Owner, u64::MAX, None, request).await
     }
 
     /// Answers a request to the admin API in the name of somebody.
     pub async fn admin_as(
         &self,
+        principal: Principal,
+        scopes: u64,
+        limited_to: Option<fazt_sdk::AppId>,
+        request: AdminRequest,
+    ) -> AdminResponse {
+        self.admin_from(None, principal, scopes, limited_to, request).await
+    }
+
+    /// As over HTTP, or as from the process of user `peer_uid`.
+    async fn admin_from(
+        &self,
+        peer_uid: Option<u32>,
         principal: Principal,
         scopes: u64,
         limited_to: Option<fazt_sdk::AppId>,
@@ -307,7 +325,8 @@ impl Kernel {
             .scopes(scopes, limited_to)
             .deadline_ns(u64::MAX)
             .build();
-        let request = EdgeRequest::internal(method, request_id, raw);
+        let mut request = EdgeRequest::internal(method, request_id, raw);
+        request.peer_uid = peer_uid;
         self.response(routing::admin_answer(&self.core, call, request).await)
     }
 

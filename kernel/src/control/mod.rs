@@ -18,6 +18,7 @@ mod app_reserve;
 mod app_split;
 mod app_swap;
 mod cartridge_backup;
+mod cartridge_gc;
 mod cartridge_info;
 mod cartridge_vacuum;
 mod cartridge_verify;
@@ -34,6 +35,11 @@ mod key_list;
 mod key_remove;
 mod login_link;
 mod manifest_list;
+mod peer_add;
+mod peer_default;
+mod peer_list;
+mod peer_remove;
+mod peer_token;
 mod plugin_add;
 mod plugin_check;
 mod plugin_disable;
@@ -109,7 +115,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 41] = [
+    let all: [fn(Parts) -> Parts; 47] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -147,8 +153,14 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_add::add,
         plugin_check::add,
         plugin_remove::add,
+        peer_list::add,
+        peer_add::add,
+        peer_default::add,
+        peer_remove::add,
+        peer_token::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
