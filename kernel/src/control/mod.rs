@@ -43,6 +43,7 @@ mod plugin_list;
 mod plugin_remove;
 mod routes;
 mod set_credentials;
+mod sql_run;
 mod status;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
@@ -109,7 +110,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 41] = [
+    let all: [fn(Parts) -> Parts; 42] = [
         status::add,
         key_create::add,
         key_list::add,
@@ -147,6 +148,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_add::add,
         plugin_check::add,
         plugin_remove::add,
+        sql_run::add,
         cartridge_info::add,
         cartridge_verify::add,
         cartridge_vacuum::add,

@@ -15,3 +15,4 @@ mod names;
 mod settings;
 mod sign_in;
 mod splits;
+mod sql;
