@@ -28,6 +28,7 @@ use crate::directory::probe::Probes;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
 use crate::egress::{Egress, Resolve, SystemResolver};
 use crate::events::Events;
+use crate::garbage::Garbage;
 use crate::registry::service::Services;
 use crate::registry::{BuiltIn, KERNEL, Registry, library};
 use crate::routing::{self, Router};
@@ -179,6 +180,7 @@ impl Kernel {
             events: Events::new(cartridge.clone(), Arc::clone(&telemetry)),
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
+            garbage: Garbage::default(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress: Egress::new(options.resolver),
@@ -189,6 +191,7 @@ impl Kernel {
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
+        crate::garbage::start(&core)?;
         crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {

@@ -17,6 +17,7 @@ use crate::directory::probe::Probes;
 use crate::directory::{Alias, App, Directory, Domain, Snapshot};
 use crate::egress::Egress;
 use crate::events::Events;
+use crate::garbage::Garbage;
 use crate::registry::Registry;
 use crate::registry::service::Services;
 use crate::routing::LOCAL_DOMAIN;
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) events: Events,
     pub(crate) services: Services,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) garbage: Garbage,
     /// The kernel's own tasks.
     pub(crate) tasks: Tasks,
     /// What changes when a setting does and every request reads.

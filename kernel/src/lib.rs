@@ -15,6 +15,7 @@ pub mod edge;
 mod egress;
 mod events;
 mod failure;
+mod garbage;
 mod host;
 mod maintenance;
 mod registry;

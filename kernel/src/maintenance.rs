@@ -47,7 +47,10 @@ async fn give_up_uploads(node: Weak<Core>) -> Result<()> {
 }
 
 /// Deletes abandoned uploads, one short write at a time.
-async fn sweep_uploads(core: &Core) -> Result<()> {
+///
+/// # Errors
+/// What the cartridge says.
+pub(crate) async fn sweep_uploads(core: &Core) -> Result<()> {
     loop {
         let swept = core.cartridge.write_value(&Owner::kernel(), None, |tx| {
             Ok(tx.delete_abandoned_uploads(ROWS_PER_ROUND)?)

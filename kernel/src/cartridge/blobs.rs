@@ -89,6 +89,14 @@ pub struct BlobInfo {
     pub put_at_ms: i64,
 }
 
+impl BlobInfo {
+    /// Its number: content that came later has a larger one.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+}
+
 impl WriteTx<'_> {
     /// Stores content unless it is there; returns its hash.
     ///
@@ -97,6 +105,7 @@ impl WriteTx<'_> {
     /// # Errors
     /// What the statements ran into.
     pub fn put_blob(&self, content: &HashedContent) -> Result<BlobHash, SqlError> {
+        self.note_blob_owner()?;
         if self.touch(content.hash)? {
             return Ok(content.hash);
         }
@@ -147,6 +156,7 @@ impl WriteTx<'_> {
         size: u64,
         inline: Option<&[u8]>,
     ) -> Result<(), SqlError> {
+        self.note_blob_owner()?;
         if self.touch(hash)? {
             return self.delete_row(id);
         }

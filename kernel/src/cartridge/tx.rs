@@ -26,11 +26,14 @@ pub struct WriteTx<'w> {
     owner: &'w Owner,
     app: Option<AppKey>,
     now_ms: i64,
+    monotonic: std::time::Duration,
     pins: &'w Pins,
     hooks: RefCell<Vec<CommitHook>>,
     /// The first error of this closure that took the whole transaction with it.
     fatal: RefCell<Option<SqlError>>,
     pub(super) last_event: Cell<i64>,
+    /// Whether it is written down that the owner stores content.
+    pub(super) blob_owner_noted: Cell<bool>,
 }
 
 impl<'w> WriteTx<'w> {
@@ -38,7 +41,7 @@ impl<'w> WriteTx<'w> {
         session: &'w Session,
         owner: &'w Owner,
         app: Option<AppKey>,
-        now_ms: i64,
+        (now_ms, monotonic): (i64, std::time::Duration),
         pins: &'w Pins,
     ) -> Self {
         Self {
@@ -46,10 +49,12 @@ impl<'w> WriteTx<'w> {
             owner,
             app,
             now_ms,
+            monotonic,
             pins,
             hooks: RefCell::default(),
             fatal: RefCell::default(),
             last_event: Cell::new(0),
+            blob_owner_noted: Cell::new(false),
         }
     }
 
@@ -150,6 +155,11 @@ impl<'w> WriteTx<'w> {
     ) -> Result<Option<i64>, SqlError> {
         self.alive()?;
         self.note(self.session.own_integer(sql, params))
+    }
+
+    /// Time since some moment, by a clock that never goes back.
+    pub(super) fn monotonic(&self) -> std::time::Duration {
+        self.monotonic
     }
 
     pub(super) fn pins(&self) -> &Pins {

@@ -47,12 +47,13 @@ impl Cartridge {
     }
 
     /// Opens content for reading in parts; nothing when it is not there. It is not deleted while it is
-    /// open.
+    /// open, and for two minutes after it was opened: a response opens it again for each part.
     ///
     /// # Errors
     /// As [`Cartridge::read`].
     pub fn open_blob(&self, hash: BlobHash) -> Result<Option<BlobReader>, CartridgeError> {
         let pin = BlobPin::new(&self.shared().pins, hash);
+        self.shared().pins.note_read(hash, self.clock().monotonic());
         let mut info = None;
         self.shared().reads.read_part(&Owner::kernel(), &mut |reader| {
             info = reader.blob(hash)?;

@@ -157,7 +157,8 @@ impl Writer {
     /// Runs one job under a savepoint. An error means that the transaction is lost.
     fn run_one(&self, job: &Job, now_ms: i64) -> Result<Ran, SqlError> {
         self.session.own_execute("SAVEPOINT closure", &[])?;
-        let tx = WriteTx::new(&self.session, &job.owner, job.app, now_ms, &self.shared.pins);
+        let now = (now_ms, self.shared.options.clock.monotonic());
+        let tx = WriteTx::new(&self.session, &job.owner, job.app, now, &self.shared.pins);
         let result = {
             let _inside = Inside::enter();
             let _entered = self.session.enter(Access::Rows(job.owner.clone()));

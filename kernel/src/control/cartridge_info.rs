@@ -3,6 +3,7 @@
 use fazt_sdk::prelude::*;
 
 use super::{Node, Parts};
+use crate::garbage;
 
 struct CartridgeInfo(Node);
 
@@ -18,7 +19,26 @@ struct Info {
     blobs: u64,
     blob_bytes: u64,
     events: u64,
+    /// Contents that nobody refers to.
+    garbage: GarbageInfo,
     tables: Vec<TableRow>,
+}
+
+/// How contents are deleted that nobody refers to.
+#[derive(Serialize, JsonSchema)]
+struct GarbageInfo {
+    /// When all content was last looked at, in milliseconds since 1970; nothing while a round runs and
+    /// before the first.
+    finished_at_ms: Option<u64>,
+    /// How many contents that round looked at.
+    seen: u64,
+    /// How many it deleted.
+    deleted: u64,
+    /// Bytes of those.
+    deleted_bytes: u64,
+    /// Plugins that store content and do not run, so that nobody knows what they refer to: nothing is
+    /// deleted.
+    blocked_by: Vec<String>,
 }
 
 /// A table.
@@ -37,6 +57,8 @@ impl Operate for CartridgeInfo {
     async fn operate(&self, _: &Call, _: NoInput) -> Result<Info> {
         let core = self.0.core()?;
         let info = core.cartridge.info().await?;
+        let progress = garbage::progress(&core).await?;
+        let blocked_by = garbage::missing_referrers(&core).await?;
         let tables = info.owners.iter().flat_map(|(owner, tables)| {
             tables.iter().map(|table| TableRow {
                 owner: owner.clone(),
@@ -46,6 +68,13 @@ impl Operate for CartridgeInfo {
             })
         });
         Ok(Info {
+            garbage: GarbageInfo {
+                finished_at_ms: Some(progress.finished_at_ms).filter(|at| *at != 0),
+                seen: progress.seen,
+                deleted: progress.deleted,
+                deleted_bytes: progress.deleted_bytes,
+                blocked_by,
+            },
             path: core.cartridge.path().display().to_string(),
             file_bytes: info.file_bytes,
             wal_bytes: info.wal_bytes,

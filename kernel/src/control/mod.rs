@@ -18,6 +18,7 @@ mod app_reserve;
 mod app_split;
 mod app_swap;
 mod cartridge_backup;
+mod cartridge_gc;
 mod cartridge_info;
 mod cartridge_vacuum;
 mod cartridge_verify;
@@ -151,6 +152,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         sql_run::add,
         cartridge_info::add,
         cartridge_verify::add,
+        cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];

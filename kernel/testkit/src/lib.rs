@@ -62,7 +62,8 @@ impl Clock for SkippingClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.machine.monotonic()
+        let skipped_ms = self.skipped_ms.load(Ordering::Relaxed);
+        self.machine.monotonic() + Duration::from_millis(u64::try_from(skipped_ms).unwrap_or(0))
     }
 }
 

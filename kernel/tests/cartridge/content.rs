@@ -166,6 +166,10 @@ fn content_that_is_young_or_held_is_not_deleted() {
     put(&cartridge, &content);
     assert!(!delete(), "wanted again");
     clock.advance(Duration::from_secs(3_601));
+    let mut part = [0; 10];
+    cartridge.open_blob(hash).unwrap().unwrap().read_at(0, &mut part).unwrap();
+    assert!(!delete(), "a response may be about to ask for the next part");
+    clock.advance(Duration::from_secs(121));
     assert!(delete());
     assert_eq!(whole(&cartridge, hash), None);
     assert!(cartridge.open_blob(hash).unwrap().is_none());
@@ -195,4 +199,56 @@ fn a_changed_byte_or_a_lost_chunk_is_found_by_verification() {
     for hash in [small, large, short] {
         assert!(problems.iter().any(|p| p.contains(&hash.to_string())), "{problems:?}");
     }
+}
+
+#[test]
+fn content_that_is_touched_is_spared_like_content_that_is_put() {
+    let place = Place::new();
+    let clock = Arc::new(ManualClock::new(1_000_000));
+    let cartridge = place.open_with(Options { clock: clock.clone(), ..Options::default() });
+    let hash = put(&cartridge, b"content");
+    let touch = |hash| {
+        block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.touch_blob(hash)?))).unwrap()
+    };
+    let delete = || {
+        block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.delete_blob(hash)?))).unwrap()
+    };
+    assert_eq!(touch(BlobHash::of(b"nothing")), None);
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(3_000));
+        assert_eq!(touch(hash), Some(7));
+        clock.advance(Duration::from_secs(2_700));
+        assert!(!delete(), "spared for three quarters of an hour at least");
+    }
+    clock.advance(Duration::from_secs(3_601));
+    assert!(delete());
+}
+
+#[test]
+fn an_upload_that_was_dropped_is_named_and_goes_in_portions() {
+    let place = Place::new();
+    let cartridge = place.open();
+    let content = bytes(KIB_256 * 100);
+    block_on(async {
+        let mut upload = cartridge.upload_blob(&note(), None);
+        upload.push(&content).await.unwrap();
+    });
+    let dropped = cartridge.dropped_uploads();
+    assert_eq!(dropped.len(), 1);
+    assert!(cartridge.dropped_uploads().is_empty());
+    let sweep = || {
+        block_on(cartridge.write_value(&note(), None, |tx| Ok(tx.delete_abandoned_uploads(10)?)))
+            .unwrap()
+    };
+    assert_eq!(sweep().uploads, 0, "it could still go on");
+    block_on(cartridge.write_value(&note(), None, move |tx| Ok(tx.abandon_upload(dropped[0])?)))
+        .unwrap();
+    let first = sweep();
+    assert!(first.more && first.uploads == 0, "{first:?}");
+    let second = sweep();
+    assert!(!second.more && second.uploads == 1, "{second:?}");
+    let info = cartridge.info().wait().unwrap();
+    assert!(info.owners["kernel"].iter().all(|t| !t.name.starts_with("blob") || t.rows == 0));
+    upload(&cartridge, &content, KIB_256);
+    assert!(cartridge.dropped_uploads().is_empty(), "what was finished was not dropped");
 }

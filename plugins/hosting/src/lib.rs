@@ -47,6 +47,7 @@ mod operations;
 mod pages;
 mod partial;
 mod ready;
+mod references;
 mod representation;
 mod rollback;
 mod serve;
@@ -62,7 +63,7 @@ use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
-use fazt_sdk::services::{AppDataApi, AppsApi, SitesApi};
+use fazt_sdk::services::{AppDataApi, AppsApi, BlobRefsApi, SitesApi};
 
 use crate::admission::Admission;
 use crate::begin_upload::{LIST_BYTES_MAX, TakeList};
@@ -77,6 +78,7 @@ use crate::operations::{
 };
 use crate::pack::PACK_BYTES_MAX;
 use crate::ready::ReadyFiles;
+use crate::references::References;
 use crate::serve::Serve;
 use crate::sites::Provide;
 use crate::upload::{TakeUpload, UPLOAD_BYTES_CEILING};
@@ -103,6 +105,7 @@ impl Plugin for Hosting {
             .requires::<AppsApi>()
             .provides::<SitesApi>()
             .contributes::<AppDataApi>()
+            .contributes::<BlobRefsApi>()
             .follows::<AppRemoved>()
             .migrations(migrations!(
                 "../../../migrations/hosting":
@@ -167,6 +170,7 @@ impl Plugin for Hosting {
             async move { deploys.sweep().await }
         })?;
         let serve = Serve {
+            host: host.clone(),
             cartridge: cartridge.clone(),
             indexes: Arc::clone(&indexes),
             files: Arc::new(ReadyFiles::new(&host, host.setting("cache_bytes")?)?),
@@ -222,6 +226,7 @@ impl Plugin for Hosting {
             .operation(AppStatus::KEY, AppStatus { cartridge: cartridge.clone(), apps })
             .provide(SitesApi::of(Provide { cartridge: cartridge.clone(), indexes }))
             .provide(AppDataApi::of(data))
+            .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))
             .follow::<AppRemoved, _>(&cartridge, NAME, move |transaction, removed| {
                 removed.iter().try_for_each(|event| follower.delete(transaction, event.app))
             }))

@@ -5,6 +5,7 @@
 
 pub mod app_data;
 pub mod apps;
+pub mod blob_refs;
 pub mod egress;
 pub mod jobs;
 pub mod sites;
@@ -12,6 +13,7 @@ pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
 pub use apps::{Apps, AppsApi};
+pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use egress::{Egress, EgressApi};
 pub use jobs::{Jobs, JobsApi};
 pub use sites::{Sites, SitesApi};

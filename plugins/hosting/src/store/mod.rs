@@ -14,7 +14,7 @@ pub(crate) use pending::{
     abandon, announced_size, delete_pending_files, delete_pending_row, expired_pending,
     find_pending, insert_pending, pending_of_app, set_new_files, set_visibility,
 };
-pub(crate) use variants::{count_uncompressed, variants_of};
+pub(crate) use variants::{count_uncompressed, is_variant, variants_of};
 
 /// Reads on the calling thread; on a scanning thread when that takes too long there, as it may on a
 /// busy machine however little is read.
@@ -179,7 +179,6 @@ pub(crate) fn file_at(
 }
 
 /// Whether some deployment, pending ones included, refers to content with this hash.
-#[expect(dead_code, reason = "garbage collection asks")]
 pub(crate) fn is_content_used(query: &impl Query, hash: &[u8; 32]) -> Result<bool> {
     let sql = "SELECT 1 FROM hosting_file WHERE hash = ?1 LIMIT 1";
     Ok(query.first(sql, params![hash], |_| Ok(()))?.is_some())

@@ -46,3 +46,10 @@ pub(crate) fn count_uncompressed(query: &impl Query, id: &DeploymentId) -> Resul
                AND NOT EXISTS (SELECT 1 FROM hosting_variant WHERE hash = file.hash)";
     Ok(query.first(sql, params![id.as_str()], |row| row.get(0))?.unwrap_or_default())
 }
+
+/// Whether content with this hash is the compressed form of something. What it is a form of may be
+/// gone: then the row goes first, and the content after it.
+pub(crate) fn is_variant(query: &impl Query, hash: &[u8; 32]) -> Result<bool> {
+    let sql = "SELECT 1 FROM hosting_variant WHERE variant = ?1 LIMIT 1";
+    Ok(query.first(sql, params![hash], |_| Ok(()))?.is_some())
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
 mod deploys;
+mod garbage;
 mod good;
 mod hostile;
 mod lists;

@@ -166,6 +166,11 @@ impl World {
         self.kernel.restart().await.unwrap();
     }
 
+    /// The same with exactly these plugins.
+    pub(crate) async fn restart_with(&mut self, plugins: &[&str]) {
+        self.kernel.restart_with(Some(plugins)).await.unwrap();
+    }
+
     pub(crate) async fn deploy(&self, app: &str, site: &Site) {
         let reply = self.upload(app, site).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
