@@ -111,7 +111,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 42] = [
+    let all: [fn(Parts) -> Parts; 43] = [
         status::add,
         key_create::add,
         key_list::add,
