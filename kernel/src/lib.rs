@@ -18,6 +18,7 @@ mod failure;
 mod garbage;
 mod host;
 mod maintenance;
+mod peers;
 mod registry;
 mod routing;
 mod secrets;
@@ -30,6 +31,7 @@ pub use boot::{
 };
 pub use cartridge::Mode;
 pub use egress::{Resolve, Resolving, SystemResolver};
+pub use peers::NodeAddress;
 pub use registry::BuiltIn;
 pub use telemetry::Level;
 

@@ -11,6 +11,7 @@ mod domains;
 mod events;
 mod forks;
 mod hosts;
+mod peers;
 mod names;
 mod settings;
 mod sign_in;

@@ -200,6 +200,11 @@ pub(super) fn cut(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Owned(kept + "…")
 }
 
+/// So many files.
+pub(crate) fn files(count: u64) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
