@@ -16,3 +16,4 @@ mod names;
 mod settings;
 mod sign_in;
 mod splits;
+mod sql;
