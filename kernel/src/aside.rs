@@ -129,7 +129,7 @@ mod tests {
         after.await.unwrap();
         assert_eq!(heard.recv().unwrap().as_deref(), Some("fazt-idle"));
         let (told, heard) = std::sync::mpsc::channel();
-        aside.blocking(move || drop(told.send(7))).await.unwrap();
+        aside.blocking(move || told.send(7).unwrap()).await.unwrap();
         assert_eq!(heard.recv().unwrap(), 7);
     }
 
@@ -139,8 +139,8 @@ mod tests {
         let (go, gone) = std::sync::mpsc::channel::<()>();
         let (began, begun) = std::sync::mpsc::channel();
         let first = aside.idle(move || {
-            drop(began.send(()));
-            drop(gone.recv());
+            began.send(()).unwrap();
+            gone.recv().unwrap_err();
         });
         begun.recv().unwrap();
         let count = Arc::new(std::sync::atomic::AtomicU32::new(0));

@@ -30,6 +30,7 @@ use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
 use crate::egress::{Egress, Resolve, SystemResolver};
 use crate::events::Events;
 use crate::garbage::Garbage;
+use crate::peers::Peers;
 use crate::registry::service::Services;
 use crate::registry::{BuiltIn, KERNEL, Registry, library};
 use crate::routing::{self, Router};
@@ -178,6 +179,7 @@ impl Kernel {
             secrets,
             directory,
             access,
+            peers: Peers::new(cartridge),
             events: Events::new(cartridge.clone(), Arc::clone(&telemetry)),
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
@@ -294,12 +296,25 @@ impl Kernel {
 
     /// Answers a request to the admin API in the name of the owner.
     pub async fn admin(&self, request: AdminRequest) -> AdminResponse {
-        self.admin_as(Principal::Owner, u64::MAX, None, request).await
+        let ours = rustix::process::geteuid().as_raw();
+        self.admin_from(Some(ours), Principal::Owner, u64::MAX, None, request).await
     }
 
     /// Answers a request to the admin API in the name of somebody.
     pub async fn admin_as(
         &self,
+        principal: Principal,
+        scopes: u64,
+        limited_to: Option<fazt_sdk::AppId>,
+        request: AdminRequest,
+    ) -> AdminResponse {
+        self.admin_from(None, principal, scopes, limited_to, request).await
+    }
+
+    /// As over HTTP, or as from the process of user `peer_uid`.
+    async fn admin_from(
+        &self,
+        peer_uid: Option<u32>,
         principal: Principal,
         scopes: u64,
         limited_to: Option<fazt_sdk::AppId>,
@@ -312,7 +327,8 @@ impl Kernel {
             .scopes(scopes, limited_to)
             .deadline_ns(u64::MAX)
             .build();
-        let request = EdgeRequest::internal(method, request_id, raw);
+        let mut request = EdgeRequest::internal(method, request_id, raw);
+        request.peer_uid = peer_uid;
         self.response(routing::admin_answer(&self.core, call, request).await)
     }
 

@@ -19,6 +19,7 @@ use crate::directory::{Alias, App, Directory, Domain, Snapshot};
 use crate::egress::Egress;
 use crate::events::Events;
 use crate::garbage::Garbage;
+use crate::peers::Peers;
 use crate::registry::Registry;
 use crate::registry::service::Services;
 use crate::routing::LOCAL_DOMAIN;
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     pub(crate) secrets: Secrets,
     pub(crate) directory: Arc<Directory>,
     pub(crate) access: Access,
+    pub(crate) peers: Peers,
     pub(crate) events: Events,
     pub(crate) services: Services,
     pub(crate) registry: Arc<Registry>,

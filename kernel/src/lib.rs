@@ -19,6 +19,7 @@ mod failure;
 mod garbage;
 mod host;
 mod maintenance;
+mod peers;
 mod registry;
 mod routing;
 mod secrets;
@@ -31,6 +32,7 @@ pub use boot::{
 };
 pub use cartridge::Mode;
 pub use egress::{Resolve, Resolving, SystemResolver};
+pub use peers::NodeAddress;
 pub use registry::BuiltIn;
 pub use telemetry::Level;
 

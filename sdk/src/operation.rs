@@ -52,6 +52,10 @@ pub struct Operation {
     /// that app only, which the kernel checks; without one only if the operation says so.
     #[serde(default)]
     pub for_app_keys: bool,
+    /// Whether it is answered on the node's own machine only: to its owner, over the control socket
+    /// or inside one process, and over HTTP to nobody.
+    #[serde(default)]
+    pub on_this_machine: bool,
 }
 
 /// One page of a list: the output of an operation marked [`Operation::paginated`]. The kernel
@@ -79,6 +83,7 @@ impl Operation {
             errors: Vec::new(),
             paginated: false,
             for_app_keys: path.contains("{app}"),
+            on_this_machine: false,
         }
     }
 
@@ -139,6 +144,14 @@ impl Operation {
     #[must_use]
     pub fn for_app_keys(mut self) -> Self {
         self.for_app_keys = true;
+        self
+    }
+
+    /// It is answered on the node's own machine only, and never over HTTP: what it says must not
+    /// travel.
+    #[must_use]
+    pub fn on_this_machine(mut self) -> Self {
+        self.on_this_machine = true;
         self
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 }
 
 /// All known commands by their words, and operations by their keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
     entries: BTreeMap<Vec<String>, Entry>,
     operations: BTreeMap<String, Operation>,

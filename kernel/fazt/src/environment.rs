@@ -10,6 +10,8 @@ pub(crate) struct Environment {
     pub(crate) db: Option<PathBuf>,
     /// `FAZT_TOKEN`: the key that goes with `--to`.
     pub(crate) token: Option<String>,
+    /// `SSL_CERT_FILE`: certificates to trust instead of those that browsers trust.
+    pub(crate) authorities: Option<PathBuf>,
     /// The home directory, which holds the default cartridge.
     pub(crate) home: Option<PathBuf>,
     /// Where nodes that run as services put their sockets.
@@ -24,6 +26,7 @@ impl Environment {
         Self {
             db: variable("FAZT_DB").map(PathBuf::from),
             token: variable("FAZT_TOKEN").and_then(|token| token.into_string().ok()),
+            authorities: variable("SSL_CERT_FILE").map(PathBuf::from),
             home: variable("HOME").map(PathBuf::from),
             run_directory: PathBuf::from("/run/fazt"),
             no_color: variable("NO_COLOR").is_some(),

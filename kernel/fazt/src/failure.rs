@@ -4,6 +4,7 @@
 //! in this crate picks a code for what a node answered.
 
 use fazt_sdk::{Error, ErrorKind};
+use serde_json::Value;
 
 /// The exit codes of the command line, stable for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Exit {
 }
 
 /// A failed command: what failed and why, and what to do about it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: Exit,
@@ -46,6 +47,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The command that fixes it, or a sentence that leads there.
     pub(crate) hint: Option<String>,
+    /// What the error says for programs.
+    pub(crate) details: Option<Box<Value>>,
     /// The stable code of the error, for `--verbose`.
     pub(crate) code: Option<String>,
     /// The request's id in the node's log, for `--verbose`.
@@ -55,7 +58,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with this exit code.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, code: None, request_id: None }
+        let message = message.into();
+        Self { exit, message, hint: None, details: None, code: None, request_id: None }
     }
 
     /// It failed.
@@ -93,7 +97,7 @@ impl Failure {
     ///
     /// `place` names the node for answers that are no envelope at all.
     pub(crate) fn of_reply(status: u16, body: &[u8], place: &str) -> Self {
-        let error = serde_json::from_slice::<serde_json::Value>(body)
+        let error = serde_json::from_slice::<Value>(body)
             .ok()
             .and_then(|envelope| envelope.get("error").cloned());
         let Some(error) = error else {
@@ -110,6 +114,7 @@ impl Failure {
         );
         failure.code = Some(code.to_owned());
         failure.request_id = text("request_id").map(str::to_owned);
+        failure.details = error.get("details").cloned().map(Box::new);
         failure.hint =
             error.pointer("/details/hint").and_then(|hint| hint.as_str()).map(str::to_owned);
         failure

@@ -1,6 +1,6 @@
-//! Which node or cartridge a command is about: one rule for all commands.
+//! Which node or cartridge of this machine a command is about: one rule for all commands.
 //!
-//! `--to URL`, else `--db PATH`, else `FAZT_DB`, else the socket of a node that runs as a service
+//! `--db PATH`, else `FAZT_DB`, else the socket of a node that runs as a service
 //! under `/run/fazt/`, else `~/.fazt/data.db`. A choice that was not made on the command line is
 //! printed.
 
@@ -12,8 +12,6 @@ use crate::failure::Failure;
 /// What a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A node, by its address.
-    Url(String),
     /// A running node, by its socket.
     Socket(PathBuf),
     /// A cartridge, whether a node runs on it or not.
@@ -30,14 +28,7 @@ pub(crate) struct Located {
 }
 
 /// The place for a command that asks a node or a closed cartridge.
-pub(crate) fn place(
-    to: Option<&str>,
-    db: Option<&Path>,
-    environment: &Environment,
-) -> Result<Located, Failure> {
-    if let Some(url) = to {
-        return Ok(Located { place: Place::Url(url.to_owned()), note: None });
-    }
+pub(crate) fn place(db: Option<&Path>, environment: &Environment) -> Result<Located, Failure> {
     if db.is_none() && environment.db.is_none() {
         let mut sockets = sockets_under(&environment.run_directory);
         if sockets.len() > 1 {
@@ -105,15 +96,10 @@ mod tests {
         std::fs::write(run.path().join("data.db.sock"), "").unwrap();
         let mut environment = surroundings(run.path());
         environment.db = Some(PathBuf::from("/other.db"));
-        let located = place(None, Some(Path::new("/mine.db")), &environment).unwrap();
+        let located = place(Some(Path::new("/mine.db")), &environment).unwrap();
         assert_eq!(
             located,
             Located { place: Place::Cartridge(PathBuf::from("/mine.db")), note: None }
-        );
-        let located = place(Some("http://localhost"), None, &environment).unwrap();
-        assert_eq!(
-            located,
-            Located { place: Place::Url("http://localhost".to_owned()), note: None }
         );
     }
 
@@ -121,16 +107,16 @@ mod tests {
     fn then_the_variable_then_a_running_node_then_the_default() {
         let run = tempfile::tempdir().unwrap();
         let mut environment = surroundings(run.path());
-        let located = place(None, None, &environment).unwrap();
+        let located = place(None, &environment).unwrap();
         assert_eq!(located.place, Place::Cartridge(PathBuf::from("/home/ada/.fazt/data.db")));
         assert_eq!(located.note.unwrap(), "using /home/ada/.fazt/data.db (the default)");
 
         let socket = run.path().join("data.db.sock");
         std::fs::write(&socket, "").unwrap();
-        assert_eq!(place(None, None, &environment).unwrap().place, Place::Socket(socket));
+        assert_eq!(place(None, &environment).unwrap().place, Place::Socket(socket));
 
         environment.db = Some(PathBuf::from("/other.db"));
-        let located = place(None, None, &environment).unwrap();
+        let located = place(None, &environment).unwrap();
         assert_eq!(located.place, Place::Cartridge(PathBuf::from("/other.db")));
         assert_eq!(located.note.unwrap(), "using /other.db (FAZT_DB)");
     }
@@ -141,7 +127,7 @@ mod tests {
         for name in ["a.db.sock", "b.db.sock"] {
             std::fs::write(run.path().join(name), "").unwrap();
         }
-        let failure = place(None, None, &surroundings(run.path())).unwrap_err();
+        let failure = place(None, &surroundings(run.path())).unwrap_err();
         assert_eq!(failure.exit, crate::failure::Exit::Usage);
         assert!(failure.message.contains("a.db.sock") && failure.message.contains("b.db.sock"));
     }

@@ -4,12 +4,16 @@
 mod arguments;
 mod catalogue;
 mod commands;
+mod delta;
+mod dev;
 mod environment;
 mod failure;
 mod invoke;
 mod locate;
 mod output;
 mod plugins;
+mod pull;
+mod reach;
 #[cfg(all(test, feature = "hosting"))]
 mod reference;
 mod run;

@@ -59,7 +59,7 @@ const HEAD: &str = "\
 
 Made from the commands themselves; a test fails when it is stale.
 
-    fazt [OPTIONS] NOUN VERB [ARGUMENTS]
+    fazt [@PEER] [OPTIONS] NOUN VERB [ARGUMENTS]
 
 `fazt` alone starts a node on `~/.fazt/data.db` and says where it runs.
 
@@ -67,7 +67,7 @@ Made from the commands themselves; a test fails when it is stale.
 | --- | --- |
 | `--format table\\|json\\|markdown` | How results are printed; JSON is the reply's data, stable for scripts |
 | `--db PATH` | The cartridge; else `FAZT_DB`, a node under `/run/fazt/`, `~/.fazt/data.db` |
-| `--to URL` | A node's address; the key is in `FAZT_TOKEN` |
+| `--to NODE` | A peer of `fazt peer list`, `local`, or a node's address with the key in `FAZT_TOKEN`; `@NAME` in front does the same |
 | `--verbose` | Says more about what happens |
 
 | exit code | |

@@ -13,11 +13,11 @@ use crate::arguments::Arguments;
 use crate::catalogue::{Action, Catalogue};
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
-use crate::locate;
 use crate::output::{self, Format, Output};
+use crate::reach::{LOCAL, Reached, Wanted};
 use crate::transport::{self, Request, Transport};
 use crate::tree::General;
-use crate::{commands, invoke, plugins, tree};
+use crate::{commands, invoke, locate, plugins, tree};
 
 /// What every command gets: where it runs and where it prints.
 pub(crate) struct Run<'a, 'out> {
@@ -29,20 +29,48 @@ pub(crate) struct Run<'a, 'out> {
     pub(crate) output: &'a mut Output<'out>,
     /// `--db`.
     pub(crate) db: Option<PathBuf>,
-    /// `--to`.
+    /// `--to`, or the name after `@`.
     pub(crate) to: Option<String>,
 }
 
 impl Run<'_, '_> {
     /// The way to the node that the command is about.
     pub(crate) async fn connect(&mut self) -> Result<Box<dyn Transport>, Failure> {
-        let located = locate::place(self.to.as_deref(), self.db.as_deref(), self.environment)?;
-        if let Some(note) = &located.note {
+        let reached = self.wanted().reach().await;
+        self.arrived(reached?)
+    }
+
+    /// The way to the address book: that of this machine, unless another node is named.
+    pub(crate) async fn book(&mut self) -> Result<Box<dyn Transport>, Failure> {
+        let wanted = self.wanted();
+        let reached = match wanted.to {
+            Some(_) => wanted.reach().await,
+            None => wanted.here().await,
+        };
+        self.arrived(reached?)
+    }
+
+    /// What was said about where to go.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted { to: self.to.as_deref(), db: self.db.as_deref(), environment: self.environment }
+    }
+
+    fn arrived(&mut self, reached: Reached) -> Result<Box<dyn Transport>, Failure> {
+        if let Some(note) = &reached.note {
             self.output.note(note);
         }
-        let transport = transport::connect(&located.place, self.environment).await?;
-        self.output.detail(&format!("asking {}", transport.place()));
-        Ok(transport)
+        self.output.detail(&format!("asking {}", reached.transport.place()));
+        Ok(reached.transport)
+    }
+
+    /// All commands, with those of the plugins that the node has: that of this machine, unless
+    /// another one is named. A node that cannot be asked adds nothing.
+    pub(crate) async fn whole_catalogue(&self) -> Catalogue {
+        let wanted = self.wanted();
+        let added = stored_manifests(Wanted { to: wanted.to.or(Some(LOCAL)), ..wanted }).await;
+        let mut catalogue = self.catalogue.clone();
+        catalogue.extend(&added);
+        catalogue
     }
 
     /// The flag that leads the next command to the same place; empty when none was given.
@@ -56,7 +84,7 @@ impl Run<'_, '_> {
 
     /// The cartridge file that the command opens or creates itself.
     pub(crate) fn cartridge(&mut self) -> Result<PathBuf, Failure> {
-        if self.to.is_some() {
+        if self.to.as_deref().is_some_and(|to| to != LOCAL) {
             return Err(Failure::usage(
                 "this command works on a cartridge of this machine, and --to names a node",
             ));
@@ -87,20 +115,25 @@ pub(crate) fn run_with(
     environment: &Environment,
     output: &mut Output<'_>,
 ) -> Exit {
-    let (catalogue, matches) = match parse(manifests, words, environment) {
+    let (words, peer) = normalized(words);
+    let (catalogue, matches) = match parse(manifests, &words, peer.as_deref(), environment) {
         Ok(parsed) => parsed,
-        Err(Unparsed::Parser(error)) => return say(&error, output),
-        Err(Unparsed::Failure(failure)) => {
-            output.failure(&failure);
-            return failure.exit;
-        }
+        Err(error) => return say(&error, output),
     };
-    let general = General::of(&matches);
+    let mut general = General::of(&matches);
     output.format = general.format;
     output.verbose = general.verbose;
-    let answered = runtime().and_then(|runtime| {
-        runtime.block_on(answer(&catalogue, &matches, general, environment, output))
-    });
+    let answered = match (&general.to, peer) {
+        (Some(to), Some(peer)) => {
+            Err(Failure::usage(format!("@{peer} and --to {to} both name a node: give one of them")))
+        }
+        (_, peer) => {
+            general.to = peer.or(general.to);
+            runtime().and_then(|runtime| {
+                runtime.block_on(answer(&catalogue, &matches, general, environment, output))
+            })
+        }
+    };
     match answered {
         Ok(()) => Exit::Ok,
         Err(failure) => {
@@ -110,22 +143,27 @@ pub(crate) fn run_with(
     }
 }
 
-enum Unparsed {
-    Failure(Failure),
-    Parser(ParseError),
+/// The words without the `@NAME` that may stand in front of them, and that name. `help WORDS` is
+/// how many ask for `WORDS --help`.
+fn normalized(words: &[OsString]) -> (Vec<OsString>, Option<String>) {
+    let mut words = words.to_vec();
+    let peer = words.get(1).and_then(|word| Some(word.to_str()?.strip_prefix('@')?.to_owned()));
+    if peer.is_some() {
+        words.remove(1);
+    }
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    (words, peer)
 }
 
 fn parse(
     manifests: &[Manifest],
     words: &[OsString],
+    peer: Option<&str>,
     environment: &Environment,
-) -> Result<(Catalogue, ArgMatches), Unparsed> {
-    if let Some(peer) = words.get(1).and_then(|word| word.to_str()?.strip_prefix('@')) {
-        return Err(Unparsed::Failure(
-            Failure::usage(format!("the peer @{peer} is not known: peers are not built in yet"))
-                .hint("name the node with --to URL, and its key in FAZT_TOKEN"),
-        ));
-    }
+) -> Result<(Catalogue, ArgMatches), ParseError> {
     let mut catalogue = Catalogue::new(manifests);
     let error = match tree::parser(&catalogue).try_get_matches_from(words) {
         Ok(matches) => return Ok((catalogue, matches)),
@@ -137,25 +175,27 @@ fn parse(
         | ErrorKind::UnknownArgument
         | ErrorKind::DisplayHelp
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            added_manifests(words, environment)
+            added_manifests(words, peer, environment)
         }
         _ => Vec::new(),
     };
     if added.is_empty() {
-        return Err(Unparsed::Parser(error));
+        return Err(error);
     }
     catalogue.extend(&added);
-    match tree::parser(&catalogue).try_get_matches_from(words) {
-        Ok(matches) => Ok((catalogue, matches)),
-        Err(error) => Err(Unparsed::Parser(error)),
-    }
+    let matches = tree::parser(&catalogue).try_get_matches_from(words)?;
+    Ok((catalogue, matches))
 }
 
 /// The manifests of plugins that were added to the node that the words are about.
 ///
 /// A node that cannot be asked adds nothing: help still works, and the command itself says why.
-fn added_manifests(words: &[OsString], environment: &Environment) -> Vec<Manifest> {
-    let (mut db, mut to) = (None, None);
+fn added_manifests(
+    words: &[OsString],
+    peer: Option<&str>,
+    environment: &Environment,
+) -> Vec<Manifest> {
+    let (mut db, mut to) = (None, peer.map(OsString::from));
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         for (flag, value) in [("--db", &mut db), ("--to", &mut to)] {
@@ -168,16 +208,21 @@ fn added_manifests(words: &[OsString], environment: &Environment) -> Vec<Manifes
             }
         }
     }
+    let to = to.as_ref().and_then(|to| to.to_str());
+    let wanted = Wanted { to, db: db.as_ref().map(Path::new), environment };
+    runtime().map(|runtime| runtime.block_on(stored_manifests(wanted))).unwrap_or_default()
+}
+
+/// What the wanted node has, as far as it answers.
+async fn stored_manifests(wanted: Wanted<'_>) -> Vec<Manifest> {
     let asked = async {
-        let to = to.as_ref().and_then(|to| to.to_str());
-        let located = locate::place(to, db.as_ref().map(Path::new), environment)?;
-        let mut transport = transport::connect(&located.place, environment).await?;
-        let asked = transport::ask(transport.as_mut(), Request::new(Method::Get, MANIFESTS)).await;
+        let transport = wanted.reach().await?.transport;
+        let asked = transport::ask(transport.as_ref(), Request::new(Method::Get, MANIFESTS)).await;
         transport.close().await?;
         asked
     };
-    runtime()
-        .and_then(|runtime| runtime.block_on(asked))
+    asked
+        .await
         .ok()
         .and_then(|envelope| serde_json::from_value(envelope.data).ok())
         .unwrap_or_default()
@@ -209,7 +254,8 @@ async fn answer(
     environment: &Environment,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    if general.db.is_some() && general.to.is_some() {
+    let is_elsewhere = general.to.as_deref().is_some_and(|to| to.contains("://"));
+    if general.db.is_some() && is_elsewhere {
         return Err(Failure::usage("--db names a cartridge and --to a node: give one of them"));
     }
     let General { db, to, .. } = general;
@@ -235,12 +281,15 @@ async fn operate(
 ) -> Result<(), Failure> {
     let input = run.catalogue.operation(&command.operation).map(|operation| &operation.input);
     let request = invoke::request(command, input, arguments)?;
-    let mut transport = run.connect().await?;
-    let asked = transport::ask(transport.as_mut(), request).await;
+    let transport = run.connect().await?;
+    let asked = transport::ask(transport.as_ref(), request).await;
     let closed = transport.close().await;
     let envelope = asked?;
     closed?;
-    run.output.result(&envelope.data, &command.columns, command.says.as_deref())?;
+    match &command.table {
+        Some(fields) => run.output.own_table(&envelope.data, fields, command.says.as_deref())?,
+        None => run.output.result(&envelope.data, &command.columns, command.says.as_deref())?,
+    }
     if run.output.format != Format::Json
         && envelope.meta.get("has_more").is_some_and(|more| more == true)
     {

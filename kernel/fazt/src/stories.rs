@@ -279,12 +279,39 @@ fn a_key_goes_to_the_node_that_was_named() {
     scene.golden.check("key");
 }
 
-const DEPLOYED: &[Played] = &[(
-    "POST /api/deploy",
-    200,
-    r#"{"data":{"site":"my-site","app_id":"fazt_app_0123456789ab","deployment_id":"d1","version":7,
-        "url":"https://my-site.example.com","file_count":2,"size_bytes":12,"message":"ok"}}"#,
-)];
+/// A node that lacks the content of one file.
+const DEPLOYED: &[Played] = &[
+    (
+        "POST /api/apps/my-site/deployments",
+        200,
+        r#"{"data":{"deployment_id":"d1","expires_at_ms":0,
+            "missing":["e7fbb6fbbf4ce294913eb62b53ff03a7546649cfdc0d824d9e3a2b4541502f7f"]}}"#,
+    ),
+    (
+        "POST /api/apps/bare/deployments",
+        200,
+        r#"{"data":{"deployment_id":"d1","expires_at_ms":0,"missing":[]}}"#,
+    ),
+    (
+        "POST /api/apps/old/deployments",
+        405,
+        r#"{"error":{"code":"METHOD_NOT_ALLOWED","message":"no","request_id":"r1"}}"#,
+    ),
+    ("POST /api/blobs", 200, r#"{"data":{"stored":1,"known":0}}"#),
+    (
+        "POST /api/deployments/d1/activate",
+        200,
+        r#"{"data":{"site":"my-site","app_id":"fazt_app_0123456789ab","deployment_id":"d1","version":7,
+        "url":"https://my-site.example.com","preview_url":"https://p--my-site.example.com",
+        "file_count":2,"size_bytes":12,"warnings":["_redirects:3: no such status"],"message":"ok"}}"#,
+    ),
+    (
+        "POST /api/deploy",
+        200,
+        r#"{"data":{"site":"a","app_id":"fazt_app_0123456789ab","deployment_id":"d1","version":1,
+        "url":"https://a.example.com","file_count":2,"size_bytes":12,"message":"ok"}}"#,
+    ),
+];
 
 #[test]
 fn a_deploy_ends_with_the_address() {
@@ -298,11 +325,16 @@ fn a_deploy_ends_with_the_address() {
     std::fs::create_dir(scene.directory.path().join("empty")).unwrap();
     std::fs::create_dir(scene.directory.path().join("bare")).unwrap();
     std::fs::write(scene.directory.path().join("bare/a.txt"), "x").unwrap();
+    std::fs::write(scene.directory.path().join("a.zip"), "an archive").unwrap();
     let root = scene.directory.path().to_str().unwrap().to_owned();
     for words in [
         "fazt app deploy ROOT/site --spa",
         "fazt app deploy ROOT/site --format json",
+        "fazt app deploy ROOT/site --preview --message first",
         "fazt app deploy ROOT/bare --verbose",
+        "fazt app deploy ROOT/bare --name old",
+        "fazt app deploy ROOT/a.zip",
+        "fazt app deploy ROOT/a.zip --preview",
         "fazt app deploy ROOT/nothing",
         "fazt app deploy ROOT/empty",
         "fazt app deploy ROOT/bare/a.txt",
@@ -311,10 +343,25 @@ fn a_deploy_ends_with_the_address() {
         scene.types(&words.replace("ROOT", &root));
     }
     scene.golden.check("deploy");
-    let (_, _, form) = &node.arrived()[0];
-    assert!(form.contains("name=\"site_name\"\r\n\r\nmy-site\r\n"), "{form}");
-    assert!(form.contains("name=\"spa\"\r\n\r\ntrue\r\n"), "{form}");
-    assert!(form.contains("index.html") && !form.contains(".env"));
+    let arrived = node.arrived();
+    let bodies = |line: &str| {
+        let found = arrived.iter().filter(|(arrived, ..)| arrived == line);
+        found.map(|(_, _, body)| body.clone()).collect::<Vec<_>>()
+    };
+    let declared = bodies("POST /api/apps/my-site/deployments");
+    let first: serde_json::Value = serde_json::from_str(&declared[0]).unwrap();
+    assert_eq!(first["spa"], true);
+    assert_eq!(first["files"].as_array().unwrap().len(), 1, "{first}");
+    assert_eq!(
+        (&first["files"][0]["path"], &first["files"][0]["size"]),
+        (&"index.html".into(), &11.into())
+    );
+    let preview: serde_json::Value = serde_json::from_str(&declared[2]).unwrap();
+    assert_eq!(preview["preview"], true);
+    assert_eq!(preview["source"]["message"], "first");
+    assert_eq!(bodies("POST /api/blobs")[0], "\0\0\0\0\0\0\0\u{b}<h1>hi</h1>");
+    let form = &bodies("POST /api/deploy")[0];
+    assert!(form.contains("name=\"site_name\"\r\n\r\na\r\n"), "{form}");
 }
 
 const BACKUP: &[Played] = &[("GET /api/system/backup", 200, "a whole cartridge")];

@@ -19,11 +19,12 @@ pub(crate) fn parser(catalogue: &Catalogue) -> Parser {
     }
     let parser = Parser::new("fazt")
         .about("A personal cloud: one program plays one file")
+        .version(env!("CARGO_PKG_VERSION"))
         .after_help(
             "Without a command, fazt starts a node on ~/.fazt/data.db and says where it runs.\n\
              Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable.",
         )
-        .override_usage("fazt [OPTIONS] [COMMAND]")
+        .override_usage("fazt [@PEER] [OPTIONS] [COMMAND]")
         .args(everywhere(&[]))
         .disable_help_subcommand(true)
         .styles(
@@ -129,8 +130,8 @@ fn everywhere(own: &[Argument]) -> impl Iterator<Item = Arg> {
             .help("The cartridge; else FAZT_DB, a node under /run/fazt/, ~/.fazt/data.db"),
         Arg::new(TO)
             .long("to")
-            .value_name("URL")
-            .help("A node's address; the key is in FAZT_TOKEN"),
+            .value_name("NODE")
+            .help("A peer, local, or an address whose key is in FAZT_TOKEN"),
         Arg::new(VERBOSE)
             .long("verbose")
             .action(ArgAction::SetTrue)

@@ -42,6 +42,20 @@ impl Upload {
         )
     }
 
+    /// The first `size_bytes` of a file, without a progress line.
+    pub(crate) fn part(file: File, size_bytes: u64) -> Self {
+        Self {
+            content_type: String::new(),
+            head: Bytes::new(),
+            file,
+            tail: Bytes::new(),
+            left_bytes: size_bytes,
+            total_bytes: size_bytes,
+            file_left_bytes: size_bytes,
+            progress: None,
+        }
+    }
+
     /// A form with these fields, and `file` as `file`; `progress` starts a progress line.
     pub(crate) fn form(
         fields: &[(&str, &str)],

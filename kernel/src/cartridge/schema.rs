@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[Migration<'static>] = &[
     migration!("0003_access", "../../../migrations/kernel/0003_access.sql"),
     migration!("0004_composition", "../../../migrations/kernel/0004_composition.sql"),
     migration!("0005_names", "../../../migrations/kernel/0005_names.sql"),
+    migration!("0006_peers", "../../../migrations/kernel/0006_peers.sql"),
 ];
 
 /// The newest schema that this build knows.

@@ -35,6 +35,11 @@ mod key_list;
 mod key_remove;
 mod login_link;
 mod manifest_list;
+mod peer_add;
+mod peer_default;
+mod peer_list;
+mod peer_remove;
+mod peer_token;
 mod plugin_add;
 mod plugin_check;
 mod plugin_disable;
@@ -44,6 +49,7 @@ mod plugin_list;
 mod plugin_remove;
 mod routes;
 mod set_credentials;
+mod sql_run;
 mod status;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
@@ -110,7 +116,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 42] = [
+    let all: &[fn(Parts) -> Parts] = &[
         status::add,
         key_create::add,
         key_list::add,
@@ -148,13 +154,19 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_add::add,
         plugin_check::add,
         plugin_remove::add,
+        peer_list::add,
+        peer_add::add,
+        peer_default::add,
+        peer_remove::add,
+        peer_token::add,
+        sql_run::add,
         cartridge_info::add,
         cartridge_verify::add,
         cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
-    all.into_iter().fold(parts, |parts, add| add(parts))
+    all.iter().fold(parts, |parts, add| add(parts))
 }
 
 /// `--name VALUE`, which must be given.

@@ -156,7 +156,7 @@ fn find(core: &Core, call: &Call, mut request: EdgeRequest) -> std::result::Resu
         Found::Entry(entry) => entry,
     };
     let captured = named(entry, path, &captures);
-    permit(call, entry)?;
+    permit(call, entry, request.peer_uid.is_some())?;
     if call.limited_to().is_some()
         && let Some((_, app)) = captured.iter().find(|(name, _)| name == "app")
     {
@@ -221,8 +221,8 @@ impl Operating {
 }
 
 /// Whether the caller may use this line of the table at all. What a key for one app may touch is
-/// looked at where the app is known.
-fn permit(call: &Call, entry: &Entry) -> Result<()> {
+/// looked at where the app is known. `from_here`: over the control socket, or from this process.
+fn permit(call: &Call, entry: &Entry, from_here: bool) -> Result<()> {
     let (scope, for_app_keys) = match &entry.target {
         Target::Route(Route { visibility: Visibility::Public, .. }) => return Ok(()),
         Target::Route(route) => (route.needed_scope(), route.for_app_keys),
@@ -248,6 +248,15 @@ fn permit(call: &Call, entry: &Entry) -> Result<()> {
     }
     if call.limited_to().is_some() && !for_app_keys {
         return Err(Error::denied("this key is for one app and cannot do what concerns the whole node; make one with `fazt server create-key` without --app").with_code("KEY_LIMITED"));
+    }
+    if let Target::Operation(operation) = &entry.target
+        && operation.on_this_machine
+        && !(from_here && call.principal() == Principal::Owner)
+    {
+        return Err(Error::denied(
+            "this is answered on the node's own machine only, over its control socket",
+        )
+        .with_code("NOT_OVER_HTTP"));
     }
     Ok(())
 }

@@ -34,6 +34,11 @@ pub fn known(stored: &str) -> &'static str {
     TYPES.iter().map(|(_, known)| *known).find(|known| *known == stored).unwrap_or(UNKNOWN)
 }
 
+/// Whether the type is that of a page for people.
+pub fn is_html(content_type: &str) -> bool {
+    content_type.starts_with("text/html")
+}
+
 /// Whether responses of this type shrink when compressed.
 pub fn is_compressible(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::accept::Encoding;
 use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
-use crate::content_type::is_compressible;
+use crate::content_type::{is_compressible, is_html};
+use crate::markdown;
 use crate::representation::Representation;
 use crate::rules::Selection;
 use crate::site_rules::SiteRules;
@@ -14,6 +15,8 @@ use crate::site_rules::SiteRules;
 pub(crate) enum Role {
     /// What the path names.
     File,
+    /// The text of a page, for clients that ask for Markdown.
+    Markdown,
     /// The app's page for paths that name nothing, or for another error.
     ErrorPage,
 }
@@ -47,8 +50,23 @@ impl Context<'_> {
     /// The value of `cache-control`, unless the site's own rules have another.
     pub(crate) fn cache_control(&self, sent: &Representation<'_>) -> &'static str {
         match self.role {
-            Role::File => sent.file.entry.cache_control,
+            Role::File | Role::Markdown => sent.file.entry.cache_control,
             Role::ErrorPage => REVALIDATE,
+        }
+    }
+
+    /// The strong entity tag of the response.
+    pub(crate) fn etag(&self, sent: &Representation<'_>) -> String {
+        match self.role {
+            Role::File | Role::ErrorPage => sent.etag(sent.encoding_suffix()),
+            Role::Markdown => sent.etag("-md"),
+        }
+    }
+
+    fn content_type(&self, sent: &Representation<'_>) -> &'static str {
+        match self.role {
+            Role::File | Role::ErrorPage => sent.file.entry.content_type,
+            Role::Markdown => markdown::CONTENT_TYPE,
         }
     }
 
@@ -58,13 +76,15 @@ impl Context<'_> {
         sent: &Representation<'f>,
         etag: &'f str,
     ) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
-        let mut fields = vec![("content-type", sent.file.entry.content_type)];
+        let mut fields = vec![("content-type", self.content_type(sent))];
         if sent.encoding != Encoding::Identity {
             fields.push(("content-encoding", sent.encoding.as_str()));
         }
         fields.push(("cache-control", self.cache_control(sent)));
-        if self.role == Role::File {
-            fields.extend([("accept-ranges", "bytes"), ("etag", etag)]);
+        match self.role {
+            Role::File => fields.extend([("accept-ranges", "bytes"), ("etag", etag)]),
+            Role::Markdown => fields.push(("etag", etag)),
+            Role::ErrorPage => {}
         }
         if self.is_preview {
             fields.push(("x-robots-tag", "noindex"));
@@ -86,9 +106,13 @@ impl Context<'_> {
     /// What caches must tell apart (RFC 9110 §12.5.5). A site adds to it and takes nothing away.
     fn vary(&self, sent: &Representation<'_>, own: Option<&str>) -> Option<Cow<'static, str>> {
         // Also before the compressed forms are made: a cache must not hand what it has to everybody.
-        let encoding = is_compressible(sent.file.entry.content_type).then_some("accept-encoding");
+        let kind = sent.file.entry.content_type;
+        let encoding = is_compressible(kind).then_some("accept-encoding");
+        // A page has a form in Markdown, and a file in Markdown may stand for a page.
+        let is_negotiated = is_html(kind) || kind == markdown::CONTENT_TYPE;
+        let accept = (is_negotiated && self.role != Role::ErrorPage).then_some("accept");
         let visitor = self.depends_on_visitor().then_some("accept-language, cookie");
-        let mut names = encoding.into_iter().chain(visitor).chain(own);
+        let mut names = encoding.into_iter().chain(accept).chain(visitor).chain(own);
         let first = names.next()?.to_owned();
         Some(names.fold(first, |all, name| format!("{all}, {name}")).into())
     }

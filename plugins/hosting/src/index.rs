@@ -10,6 +10,8 @@ use fazt_sdk::Result;
 use fazt_sdk::cartridge::{Cartridge, Reader};
 use foldhash::fast::RandomState;
 
+use crate::listing::{self, Listed};
+use crate::markdown;
 use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants};
 use crate::resolve::{Resolution, Routing, Viewer, names_file, resolve};
 use crate::site_rules::{RuleFiles, SiteRules};
@@ -59,6 +61,23 @@ impl Index {
     /// Whether a file answers `path`, which starts with `/`; whoever may see it.
     pub(crate) fn has(&self, path: &str) -> bool {
         names_file(path, &|path: &str| self.seen(path))
+    }
+
+    /// The file that says in Markdown what the page at `path` says.
+    pub(crate) fn markdown(&self, path: &str) -> Option<(&str, &File)> {
+        markdown::find(path, Viewer::Anonymous, |path| self.seen(path))
+    }
+
+    /// The page that shows what is in the folder at `path`, if the site wants that. Walks over all
+    /// files.
+    pub(crate) fn listing(&self, path: &str) -> Option<String> {
+        let listed = |(path, file): (_, &File)| Listed {
+            path,
+            visibility: file.entry.visibility,
+            size: file.entry.size,
+        };
+        let files = self.files.iter().map(|(path, file)| listed((&**path, file)));
+        if self.rules.lists_folders { listing::page(path, files) } else { None }
     }
 
     fn seen(&self, path: &str) -> Option<(Visibility, (&str, &File))> {

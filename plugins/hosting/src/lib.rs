@@ -176,6 +176,7 @@ impl Plugin for Hosting {
             async move { deploys.sweep().await }
         })?;
         let serve = Serve {
+            host: host.clone(),
             cartridge: cartridge.clone(),
             indexes: Arc::clone(&indexes),
             files: Arc::new(ReadyFiles::new(&host, host.setting("cache_bytes")?)?),

@@ -2,6 +2,9 @@
 
 use fazt_sdk::http::Response;
 
+use crate::cache_policy::REVALIDATE;
+use crate::listing;
+
 macro_rules! page {
     ($title:literal, $text:literal) => {
         concat!(
@@ -62,6 +65,20 @@ pub(crate) fn not_found() -> Response {
 /// 404: the app has no deployment.
 pub(crate) fn not_deployed() -> Response {
     page(404, NOT_DEPLOYED)
+}
+
+/// 200: what is in a folder.
+pub(crate) fn listing(html: String) -> Response {
+    Response::html(html)
+        .header("cache-control", REVALIDATE)
+        .header("content-security-policy", listing::POLICY)
+        .header("x-content-type-options", "nosniff")
+        .header("referrer-policy", "strict-origin-when-cross-origin")
+}
+
+/// 303: a new address was made for whoever asked.
+pub(crate) fn see_other(location: &str) -> Response {
+    Response::new(303).header("location", location).header("cache-control", "no-store")
 }
 
 /// 401: the path needs a session of the app.

@@ -14,6 +14,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::accept::Encoding;
 use crate::head::{Context, Role, is_repeated};
+use crate::markdown;
 use crate::model::hex;
 use crate::representation::Representation;
 use crate::rules::Selection;
@@ -154,14 +155,20 @@ impl ReadyFiles {
         let key = Key::of(sent, context);
         let is_kept_without_body = sent.size > BODY_BYTES_MAX;
         let found = self.cache.get(&key);
+        // A page that says nothing in Markdown will not say more the next time.
+        let is_complete = is_kept_without_body || context.role == Role::Markdown;
         if let Some(ready) = &found
-            && (ready.body.is_some() || need == Need::Head || is_kept_without_body)
+            && (ready.body.is_some() || need == Need::Head || is_complete)
         {
             return Ok(Arc::clone(ready));
         }
         let body = match need {
             Need::Body if !is_kept_without_body => self.read(sent)?,
             Need::Body | Need::Head => None,
+        };
+        let body = match context.role {
+            Role::File | Role::ErrorPage => body,
+            Role::Markdown => body.and_then(|page| markdown::from_html(&page)).map(Bytes::from),
         };
         let ready = match found {
             Some(ready) => Ready { body, ..Ready::clone(&ready) },
@@ -178,7 +185,7 @@ impl ReadyFiles {
         context: &Context<'_>,
         body: Option<Bytes>,
     ) -> Result<Ready> {
-        let etag = sent.etag();
+        let etag = context.etag(sent);
         let fields = context.fields(sent, &etag);
         let fields = || fields.iter().map(|(name, value)| (&**name, &**value));
         let head = self.host.prepare(fields())?;

@@ -47,13 +47,19 @@ impl<'f> Representation<'f> {
         }
     }
 
-    /// The strong entity tag, quotes included: the hash of the content, and what it is compressed
-    /// with (RFC 9110 §8.8.3.3).
-    pub(crate) fn etag(&self) -> String {
-        let hash = model::hex(&self.file.entry.hash);
+    /// A strong entity tag, quotes included: the hash of the content, and what was made of it
+    /// (RFC 9110 §8.8.3.3).
+    pub(crate) fn etag(&self, suffix: &str) -> String {
+        format!("\"{}{suffix}\"", model::hex(&self.file.entry.hash))
+    }
+
+    /// What the entity tag ends in.
+    pub(crate) fn encoding_suffix(&self) -> &'static str {
         match self.encoding {
-            Encoding::Identity => format!("\"{hash}\""),
-            encoding => format!("\"{hash}-{}\"", encoding.as_str()),
+            Encoding::Identity => "",
+            Encoding::Brotli => "-br",
+            Encoding::Zstd => "-zstd",
+            Encoding::Gzip => "-gzip",
         }
     }
 }

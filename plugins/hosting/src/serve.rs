@@ -4,26 +4,28 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use fazt_sdk::cartridge::Cartridge;
+use fazt_sdk::host::Host;
 use fazt_sdk::http::{Handler, Request, Response};
 use fazt_sdk::prelude::Call;
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::{Apps as _, AppsApi};
 use fazt_sdk::{AppId, Result};
 
-use crate::accept::Accepted;
+use crate::accept::{self, Accepted};
 use crate::cache_policy::REVALIDATE;
 use crate::conditional::{Answer, Conditions};
+use crate::content_type::is_html;
 use crate::head::{Context, Role};
 use crate::index::{File, Index, Indexes};
 use crate::ready::{Need, Ready, ReadyFiles};
 use crate::representation::Representation;
 use crate::resolve::{Resolution, Routing, redirect_location};
 use crate::rules::{Ask, Outcome, Selection};
-use crate::{pages, partial};
+use crate::{pages, partial, workspace};
 
 /// Serves every app's files on its own hosts, and one app's files on the node's name.
-#[derive(Debug)]
 pub(crate) struct Serve {
+    pub(crate) host: Host,
     pub(crate) cartridge: Cartridge,
     pub(crate) indexes: Arc<Indexes>,
     pub(crate) files: Arc<ReadyFiles>,
@@ -47,6 +49,11 @@ impl Handler for Serve {
                 None => return Ok(pages::not_found()),
             },
         };
+        if !request.query().is_empty()
+            && let Some(location) = self.new_workspace(&request)
+        {
+            return Ok(pages::see_other(&location));
+        }
         if let Some(label) = request.preview() {
             return match self.indexes.preview(app, label).await? {
                 Some(index) => self.answer(&Visit::new(&index, &request, is_head, true)),
@@ -71,6 +78,18 @@ impl Serve {
             return Ok(None);
         }
         Ok(self.apps.find(call, &self.root_app).await?.map(|app| app.id))
+    }
+
+    /// Where a request for a new workspace goes.
+    fn new_workspace(&self, request: &Request) -> Option<String> {
+        match workspace::asked(request.query()) {
+            workspace::Asked::New => {
+                let random = self.host.random(workspace::RANDOM_BYTES);
+                let id = workspace::generate(random.as_slice().try_into().ok()?);
+                Some(workspace::location(request.path(), request.query(), &id))
+            }
+            workspace::Asked::Id(_) | workspace::Asked::Nothing => None,
+        }
     }
 
     fn answer(&self, visit: &Visit<'_>) -> Result<Response> {
@@ -102,8 +121,14 @@ impl Serve {
 
     /// What is not the file that the path names.
     fn otherwise(&self, visit: &Visit<'_>, resolution: Resolution<Named<'_>>) -> Result<Response> {
+        let path = visit.request.path();
         match resolution {
             Resolution::File(found) => self.file(visit, found),
+            Resolution::NotFoundPage(_) | Resolution::NotFound
+                if let Some(page) = visit.index.listing(path) =>
+            {
+                Ok(pages::listing(page))
+            }
             Resolution::NotFoundPage(found) => self.error_page(visit, 404, found),
             Resolution::NotFound => Ok(pages::not_found()),
             Resolution::Unauthorized => Ok(pages::unauthorized()),
@@ -111,8 +136,32 @@ impl Serve {
         }
     }
 
+    /// A page as Markdown: the author's, or what the page says; nothing when it says nothing.
+    fn markdown(&self, visit: &Visit<'_>, named: Named<'_>) -> Result<Option<Response>> {
+        let sent = Representation::identity(named.1);
+        let context = visit.context(Role::Markdown, named);
+        let ready = self.files.get(&sent, &context, Need::Body)?;
+        let Some(body) = &ready.body else { return Ok(None) };
+        let conditions = Conditions { range: None, ..visit.asked.conditions() };
+        Ok(Some(match conditions.answer(&ready.etag, body.len() as u64) {
+            Answer::NotModified => Response::prepared(304, &ready.not_modified),
+            _ => Response::prepared(200, &ready.head).body(body.clone()),
+        }))
+    }
+
     fn file(&self, visit: &Visit<'_>, named: Named<'_>) -> Result<Response> {
         let asked = &visit.asked;
+        let mut named = named;
+        if asked.prefers_markdown && is_html(named.1.entry.content_type) {
+            match visit.index.markdown(visit.request.path()) {
+                Some(written) => named = written,
+                None => {
+                    if let Some(response) = self.markdown(visit, named)? {
+                        return Ok(response);
+                    }
+                }
+            }
+        }
         let sent = Representation::choose(named.1, asked.accepted);
         let context = visit.context(Role::File, named);
         if !asked.is_conditional() {
@@ -220,6 +269,7 @@ impl<'a> Visit<'a> {
 struct Asked<'a> {
     is_head: bool,
     accepted: Accepted,
+    prefers_markdown: bool,
     if_none_match: Option<Cow<'a, [u8]>>,
     if_range: Option<&'a [u8]>,
     range: Option<&'a [u8]>,
@@ -230,6 +280,7 @@ impl<'a> Asked<'a> {
         let mut asked = Self {
             is_head,
             accepted: Accepted::IDENTITY,
+            prefers_markdown: false,
             if_none_match: None,
             if_range: None,
             range: None,
@@ -242,6 +293,7 @@ impl<'a> Asked<'a> {
                     asked.accepted = Accepted::parse(value);
                     has_accepted = true;
                 }
+                b"accept" => asked.prefers_markdown |= accept::prefers_markdown(value),
                 b"if-none-match" => match &mut asked.if_none_match {
                     None => asked.if_none_match = Some(Cow::Borrowed(value)),
                     Some(list) => {

@@ -1,9 +1,10 @@
-//! What a deployment's own `_redirects` and `_headers` say, read once for each index.
+//! What a deployment's own `_redirects`, `_headers` and manifest say, read once for each index.
 
 use fazt_sdk::cartridge::Reader;
 use fazt_sdk::prelude::Bytes;
 use fazt_sdk::{Error, ErrorKind, Result};
 
+use crate::app_manifest::{AppManifest, MANIFEST_BYTES_MAX};
 use crate::model::StoredFile;
 use crate::resolve::names_file;
 use crate::rules::headers::HEADERS_BYTES_MAX;
@@ -17,18 +18,21 @@ pub(crate) struct SiteRules {
     pub(crate) headers: Headers,
     /// SHA-256 of `_headers`: heads that were made with the same rules are the same.
     pub(crate) headers_hash: [u8; 32],
+    /// Whether a folder without a page shows what is in it.
+    pub(crate) lists_folders: bool,
 }
 
-/// The two files as they are.
+/// The files as they are.
 #[derive(Debug, Default)]
 pub(crate) struct RuleFiles {
     redirects: Option<Bytes>,
     headers: Option<Bytes>,
     headers_hash: [u8; 32],
+    lists_folders: bool,
 }
 
 impl RuleFiles {
-    /// Reads the two files out of `files`, which are in the order of their paths. Reads no more of
+    /// Reads the two files and the manifest out of `files`, which are in the order of their paths. Reads no more of
     /// them than shows that they are too large.
     ///
     /// # Errors
@@ -36,9 +40,17 @@ impl RuleFiles {
     pub(crate) fn read(reader: &Reader<'_>, files: &[StoredFile]) -> Result<Self> {
         let redirects = read(reader, files, REDIRECTS_FILE, REDIRECTS_BYTES_MAX)?;
         let headers = read(reader, files, HEADERS_FILE, HEADERS_BYTES_MAX)?;
+        let manifest = read(reader, files, "manifest.json", MANIFEST_BYTES_MAX as usize)?
+            .filter(|(_, json)| json.len() as u64 <= MANIFEST_BYTES_MAX);
+        let manifest = manifest.map(|(_, json)| AppManifest::read(&json)).unwrap_or_default();
         let headers_hash = headers.as_ref().map(|(hash, _)| *hash).unwrap_or_default();
         let content = |file: Option<([u8; 32], Bytes)>| file.map(|(_, content)| content);
-        Ok(Self { redirects: content(redirects), headers: content(headers), headers_hash })
+        Ok(Self {
+            redirects: content(redirects),
+            headers: content(headers),
+            headers_hash,
+            lists_folders: manifest.lists_folders,
+        })
     }
 
     /// What they say. What cannot be used is left out: a deploy said so.
@@ -49,6 +61,7 @@ impl RuleFiles {
             redirects: redirects.map(|(rules, _)| rules).unwrap_or_default(),
             headers: headers.map(|(rules, _)| rules).unwrap_or_default(),
             headers_hash: self.headers_hash,
+            lists_folders: self.lists_folders,
         }
     }
 

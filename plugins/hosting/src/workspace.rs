@@ -16,7 +16,7 @@ pub const NEW: &str = "new";
 /// The bits of a generated id.
 pub const BITS: u32 = 3 * WORDS.len().ilog2();
 /// The bytes of randomness that [`generate`] takes.
-pub const RANDOM_BYTES: usize = 6;
+pub const RANDOM_BYTES: u32 = 6;
 
 /// The shortest and the longest word of an id, in characters.
 const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=16;
@@ -56,7 +56,7 @@ pub fn is_id(text: &str) -> bool {
 }
 
 /// An id out of random bytes, every one as likely as any other.
-pub fn generate(random: [u8; RANDOM_BYTES]) -> String {
+pub fn generate(random: [u8; RANDOM_BYTES as usize]) -> String {
     let word = |at: usize| {
         let number = u16::from_le_bytes([random[at], random[at + 1]]);
         WORDS[usize::from(number) % WORDS.len()]
@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_generated_is_an_id_and_comes_back(
-            random: [u8; RANDOM_BYTES], path in "/\\PC{0,20}", before in "[a-r=&]{0,10}",
+            random: [u8; RANDOM_BYTES as usize], path in "/\\PC{0,20}", before in "[a-r=&]{0,10}",
         ) {
             let id = generate(random);
             prop_assert!(is_id(&id));

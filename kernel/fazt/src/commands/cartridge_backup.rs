@@ -33,8 +33,8 @@ fn command() -> Command {
 async fn backup(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failure> {
     let file = PathBuf::from(arguments.text("file").unwrap_or_default());
     refuse_existing(&file)?;
-    let mut transport = run.connect().await?;
-    let copied = copy(run, transport.as_mut(), &file).await;
+    let transport = run.connect().await?;
+    let copied = copy(run, transport.as_ref(), &file).await;
     let closed = transport.close().await;
     let size_bytes = copied?;
     closed?;
@@ -54,7 +54,7 @@ async fn backup(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failu
 
 async fn copy(
     run: &Run<'_, '_>,
-    transport: &mut dyn transport::Transport,
+    transport: &dyn transport::Transport,
     file: &Path,
 ) -> Result<u64, Failure> {
     let reply = transport.send(Request::new(Method::Get, BACKUP)).await?;

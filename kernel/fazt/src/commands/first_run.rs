@@ -16,8 +16,11 @@ use crate::run::Run;
 
 /// Runs a node until it is stopped.
 pub(crate) async fn first_run(run: &mut Run<'_, '_>) -> Result<(), Failure> {
-    if run.to.is_some() {
-        return Err(Failure::usage("--to names a node, and no command says what to ask it")
+    if run.to.as_deref().is_some_and(str::is_empty) {
+        return Err(Failure::usage("the name of a peer is missing, as in fazt @home app list"));
+    }
+    if let Some(to) = &run.to {
+        return Err(Failure::usage(format!("no command says what to ask the node {to}"))
             .hint("fazt --help lists the commands"));
     }
     let is_default = run.db.is_none() && run.environment.db.is_none();

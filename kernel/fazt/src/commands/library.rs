@@ -21,11 +21,11 @@ pub(super) async fn send(
 ) -> Result<(), Failure> {
     let library = Path::new(arguments.text("file").unwrap_or_default());
     let file = open(library)?;
-    let mut transport = run.connect().await?;
+    let transport = run.connect().await?;
     let upload = Upload::whole(file, |total| run.output.progress("sending", total))?;
     let content_type = upload.content_type().to_owned();
     let request = Request::new(Method::Post, path).body(&content_type, upload.into_body());
-    let asked = transport::ask(transport.as_mut(), request).await;
+    let asked = transport::ask(transport.as_ref(), request).await;
     let closed = transport.close().await;
     let envelope = asked?;
     closed?;

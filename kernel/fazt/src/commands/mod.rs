@@ -3,10 +3,19 @@
 //! One file each, named after the words. All others are data in manifests.
 
 mod app_deploy;
+mod app_dev;
+mod app_pull;
+mod app_validate;
 mod cartridge_backup;
 mod cartridge_restore;
+mod completions;
 mod first_run;
 mod library;
+mod man;
+mod peer_add;
+mod peer_default;
+mod peer_list;
+mod peer_remove;
 mod plugin_add;
 mod plugin_check;
 mod secret_input;
@@ -40,8 +49,17 @@ pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> +
 /// All of them.
 pub(crate) const ALL: &[ClientCommand] = &[
     app_deploy::COMMAND,
+    app_dev::COMMAND,
+    app_pull::COMMAND,
+    app_validate::COMMAND,
     cartridge_backup::COMMAND,
     cartridge_restore::COMMAND,
+    completions::COMMAND,
+    man::COMMAND,
+    peer_add::COMMAND,
+    peer_default::COMMAND,
+    peer_list::COMMAND,
+    peer_remove::COMMAND,
     plugin_add::COMMAND,
     plugin_check::COMMAND,
     server_init::COMMAND,

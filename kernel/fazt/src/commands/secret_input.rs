@@ -37,6 +37,19 @@ pub(super) fn secret(
     }
 }
 
+/// The secret that `given` leads to, or that the person types once: it can be had again.
+pub(super) fn secret_once(
+    given: Option<&str>,
+    what: &str,
+    output: &mut Output<'_>,
+) -> Result<String, Failure> {
+    if given.is_none() && std::io::stdin().is_terminal() {
+        output.note(&format!("{what} (it is not shown):"));
+        return hidden_line(what);
+    }
+    secret(given, what, output)
+}
+
 fn line(what: &str) -> Result<String, Failure> {
     let mut line = String::new();
     std::io::stdin()

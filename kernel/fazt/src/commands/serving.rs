@@ -53,6 +53,17 @@ impl Serving {
         self.listening.port()
     }
 
+    /// Waits for the first signal.
+    pub(super) async fn stopped(&mut self) {
+        self.signals.next().await;
+    }
+
+    /// Ends at once: whoever is connected is cut off.
+    pub(super) async fn abandon(self) -> Result<(), Failure> {
+        drop(self.listening);
+        Ok(self.kernel.stop().await?)
+    }
+
     /// Runs until the first signal, then drains; a second signal leaves at once.
     pub(super) async fn until_stopped(mut self, run: &mut Run<'_, '_>) -> Result<(), Failure> {
         tokio::select! {

@@ -1,6 +1,7 @@
 //! What the output is connected to, found out once.
 
-use std::io::IsTerminal as _;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 /// What the output is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,31 +10,31 @@ pub(crate) struct Terminal {
     pub(crate) width: Option<usize>,
     /// Whether headings are bold.
     pub(crate) color: bool,
-    /// Whether standard error shows progress.
-    pub(crate) progress: bool,
+    /// The width of standard error in cells, which shows progress; nothing when it is no terminal.
+    pub(crate) progress: Option<usize>,
 }
 
 impl Terminal {
     /// Asks the operating system; `no_color` turns color off on a terminal too.
     pub(crate) fn detect(no_color: bool) -> Self {
-        let out = std::io::stdout();
-        let width = out.is_terminal().then(|| {
-            rustix::termios::tcgetwinsize(&out)
-                .ok()
-                .map(|size| usize::from(size.ws_col))
-                .filter(|columns| *columns >= WIDTH_MIN)
-                .unwrap_or(WIDTH_DEFAULT)
-        });
-        Self {
-            width,
-            color: width.is_some() && !no_color,
-            progress: std::io::stderr().is_terminal(),
-        }
+        let (out, err) = (width(std::io::stdout()), width(std::io::stderr()));
+        Self { width: out, color: out.is_some() && !no_color, progress: err }
     }
 
     /// No terminal: no widths, no color, no progress.
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { width: None, color: false, progress: false };
+    pub(crate) const NONE: Self = Self { width: None, color: false, progress: None };
+}
+
+/// The width of what a stream is connected to, if that is a terminal.
+fn width(stream: impl IsTerminal + AsFd) -> Option<usize> {
+    stream.is_terminal().then(|| {
+        rustix::termios::tcgetwinsize(&stream)
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns >= WIDTH_MIN)
+            .unwrap_or(WIDTH_DEFAULT)
+    })
 }
 
 /// The width of a terminal that does not say.

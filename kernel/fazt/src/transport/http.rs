@@ -1,101 +1,98 @@
 //! The way to a node by its address, with a key.
 //!
 //! The address is the node's or that of its admin surface, which is the same name below `admin.`.
-//!
-//! A key never travels over plain HTTP except to this machine, so `http://` addresses must be
-//! `localhost`, a name under it, or a loopback address; such names are mapped here and no resolver
-//! is asked. `https://` is refused until this program speaks TLS.
+//! Where a key may go is decided by [`NodeAddress`]; names of this machine are mapped here and no
+//! resolver is asked. Redirects are answers like any other and are not followed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use fazt_kernel::NodeAddress;
 use tokio::net::TcpStream;
 
-use super::exchange::exchange;
+use super::exchange::{Addressee, Connection, Idle, send};
+use super::tls::Tls;
 use super::{Reply, Request, Sending, Transport};
 use crate::failure::Failure;
 
 /// A node by its address.
-#[derive(Debug)]
 pub(super) struct HttpTransport {
-    /// The address as given, for messages.
+    /// The address, for messages.
     place: String,
+    address: NodeAddress,
     /// Host and port of the admin surface.
     authority: String,
-    /// Where to connect, in order.
-    addresses: Vec<SocketAddr>,
+    tls: Option<Tls>,
     token: String,
+    idle: Idle,
 }
 
 impl HttpTransport {
     /// The node at `url`. Nothing is sent yet.
-    pub(super) fn new(url: &str, token: Option<&str>) -> Result<Self, Failure> {
-        let uri: http::Uri = url
-            .parse()
-            .map_err(|error| Failure::usage(format!("--to {url} is no address: {error}")))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(Failure::usage(format!("--to {url} is no address"))
-                .hint("write it with its scheme: https://example.com"));
-        };
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(Failure::usage(format!(
-                "--to {url} has a path; the address of a node has none"
-            )));
+    ///
+    /// `authorities` is a file of certificates to trust instead of the usual ones.
+    pub(super) fn new(url: &str, token: &str, authorities: Option<&Path>) -> Result<Self, Failure> {
+        let address = NodeAddress::parse(url)?;
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::usage("the token holds characters that no key has"));
         }
-        if authority.as_str().contains('@') {
-            return Err(Failure::usage("--to holds a password; a key goes into FAZT_TOKEN"));
-        }
-        let addresses = match scheme {
-            "http" => {
-                let port = authority.port_u16().unwrap_or(80);
-                loopback(authority.host(), port).ok_or_else(|| {
-                    Failure::usage(format!(
-                        "{url} is plain HTTP: a key is sent only over HTTPS or to this machine"
-                    ))
-                    .hint(format!("--to https://{authority}"))
-                })?
-            }
-            "https" => {
-                return Err(Failure::failed(format!(
-                    "{url} needs TLS, which this build does not speak yet"
-                ))
-                .hint("run the command on the node itself, over ssh"));
-            }
-            other => {
-                return Err(Failure::usage(format!(
-                    "--to {url} starts with {other}://; the address of a node is https://"
-                )));
-            }
-        };
-        let token = token.ok_or_else(|| {
-            Failure::usage("--to needs a key, and FAZT_TOKEN is not set")
-                .hint("make one on the node: fazt server create-key --name NAME --scopes deploy")
-        })?;
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Failure::usage("FAZT_TOKEN holds characters that no key has"));
-        }
+        let tls = if address.is_tls { Some(Tls::new(authorities)?) } else { None };
         Ok(Self {
-            place: url.trim_end_matches('/').to_owned(),
-            authority: admin_authority(authority),
-            addresses,
+            place: address.to_string(),
+            authority: format!("{}{}", address.admin_host(), address.port_suffix()),
+            address,
+            tls,
             token: token.to_owned(),
+            idle: Idle::default(),
         })
     }
 
-    async fn open(&self) -> Result<TcpStream, Failure> {
-        let connecting = TcpStream::connect(&*self.addresses);
-        match tokio::time::timeout(CONNECT_TIME_MAX, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => {
-                Err(Failure::unreachable(format!("{} cannot be reached: {error}", self.place))
-                    .hint("is the node running? fazt server status"))
-            }
+    async fn open(&self) -> Result<Connection, Failure> {
+        match tokio::time::timeout(CONNECT_TIME_MAX, self.connect()).await {
+            Ok(connected) => connected,
             Err(_) => Err(Failure::unreachable(format!(
                 "{} did not accept a connection within {} s",
                 self.place,
                 CONNECT_TIME_MAX.as_secs()
-            ))),
+            ))
+            .hint("is the address right, and does a firewall let the port through?")),
         }
+    }
+
+    async fn connect(&self) -> Result<Connection, Failure> {
+        let stream = match self.address.loopback() {
+            Some(addresses) => TcpStream::connect(&*addresses).await,
+            None => TcpStream::connect(&*self.resolved().await?).await,
+        };
+        let stream = stream.map_err(|error| {
+            Failure::unreachable(format!("{} cannot be reached: {error}", self.place))
+                .hint("is the node running, and is the address right?")
+        })?;
+        // Requests are written whole; waiting for more to send only delays their end.
+        drop(stream.set_nodelay(true));
+        match &self.tls {
+            Some(tls) => {
+                let stream = tls.connect(stream, &self.address, &self.place).await?;
+                Connection::start(stream, &self.place).await
+            }
+            None => Connection::start(stream, &self.place).await,
+        }
+    }
+
+    async fn resolved(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let host = match self.address.host.parse::<std::net::IpAddr>() {
+            Ok(_) => self.address.host.clone(),
+            Err(_) => self.address.admin_host(),
+        };
+        let found = tokio::net::lookup_host((host.as_str(), self.address.port)).await;
+        found.map(Iterator::collect).map_err(|error| {
+            let error = error.to_string();
+            // The resolver's own words are enough.
+            let why = error.rsplit(": ").next().unwrap_or(&error);
+            Failure::unreachable(format!("{host} has no address: {why}"))
+                .hint("is the name right, and is this machine online?")
+        })
     }
 }
 
@@ -104,10 +101,11 @@ impl Transport for HttpTransport {
         &self.place
     }
 
-    fn send(&mut self, request: Request) -> Sending<'_, Reply> {
+    fn send(&self, request: Request) -> Sending<'_, Reply> {
         Box::pin(async move {
-            let stream = self.open().await?;
-            exchange(stream, &self.authority, Some(&self.token), &self.place, request).await
+            let to =
+                Addressee { host: &self.authority, token: Some(&self.token), place: &self.place };
+            send(|| self.open(), &self.idle, to, request).await
         })
     }
 
@@ -116,91 +114,5 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Host and port of the admin surface of the node with this address: `admin.` and its domain.
-fn admin_authority(authority: &http::uri::Authority) -> String {
-    let host = authority.host().to_ascii_lowercase();
-    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
-    let admin = if is_address {
-        "admin.localhost".to_owned()
-    } else if host.starts_with("admin.") {
-        host
-    } else {
-        format!("admin.{host}")
-    };
-    authority.port_u16().map_or_else(|| admin.clone(), |port| format!("{admin}:{port}"))
-}
-
-/// The addresses of a host that is this machine by its name alone; nothing for all others.
-fn loopback(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    let host = host.to_ascii_lowercase();
-    if host == "localhost" || host.ends_with(".localhost") {
-        let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        return Some(both.map(|address| SocketAddr::new(address, port)).to_vec());
-    }
-    let address: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-    address.is_loopback().then(|| vec![SocketAddr::new(address, port)])
-}
-
-/// How long a node may take to accept a connection.
+/// How long a node may take to accept a connection, with TLS.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::Exit;
-
-    #[test]
-    fn a_key_stays_on_this_machine_without_tls() {
-        for url in [
-            "http://localhost:8080",
-            "http://admin.localhost:8080/",
-            "http://ADMIN.LOCALHOST",
-            "http://127.0.0.1:1",
-            "http://127.8.9.1",
-            "http://[::1]:8080",
-        ] {
-            assert!(HttpTransport::new(url, Some("k")).is_ok(), "{url}");
-        }
-        for url in [
-            "http://example.com",
-            "http://localhost.example.com",
-            "http://notlocalhost",
-            "http://10.0.0.1",
-            "http://0.0.0.0",
-            "http://[::]:80",
-            "http://127.0.0.1.example.com",
-            "http://localhost@example.com",
-        ] {
-            let failure = HttpTransport::new(url, Some("k")).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{url}");
-        }
-    }
-
-    #[test]
-    fn the_nodes_address_leads_to_its_admin_surface() {
-        for (url, authority) in [
-            ("http://localhost:8080", "admin.localhost:8080"),
-            ("http://admin.localhost:8080/", "admin.localhost:8080"),
-            ("http://Node.LOCALHOST", "admin.node.localhost"),
-            ("http://127.0.0.1:1", "admin.localhost:1"),
-            ("http://[::1]:1", "admin.localhost:1"),
-        ] {
-            assert_eq!(HttpTransport::new(url, Some("k")).unwrap().authority, authority);
-        }
-    }
-
-    #[test]
-    fn an_address_that_cannot_work_says_why() {
-        for (url, words) in [
-            ("admin.example.com", "no address"),
-            ("ftp://localhost", "starts with ftp"),
-            ("https://admin.example.com", "needs TLS"),
-            ("http://localhost/api", "has a path"),
-        ] {
-            let failure = HttpTransport::new(url, Some("k")).unwrap_err();
-            assert!(failure.message.contains(words), "{url}: {failure}");
-        }
-        let failure = HttpTransport::new("http://localhost", None).unwrap_err();
-        assert!(failure.message.contains("FAZT_TOKEN"), "{failure}");
-    }
-}

@@ -39,31 +39,56 @@ impl Transport for InProcess {
         false
     }
 
-    fn send(&mut self, request: Request) -> Sending<'_, Reply> {
-        Box::pin(async move {
-            let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-            let headers = request
-                .content_type
-                .map(|content_type| ("content-type".to_owned(), content_type))
-                .into_iter()
-                .collect();
-            let answer = self
-                .kernel
-                .admin(AdminRequest {
-                    method: request.method,
-                    path: decoded(path)?,
-                    query: query.to_owned(),
-                    headers,
-                    body: body::into_sdk(request.body),
-                })
-                .await;
-            Ok(Reply { status: answer.status, body: body::from_sdk(answer.body) })
-        })
+    fn send(&self, request: Request) -> Sending<'_, Reply> {
+        Box::pin(send(&self.kernel, request))
     }
 
     fn close(self: Box<Self>) -> Sending<'static, ()> {
         Box::pin(async move { Ok(self.kernel.stop().await?) })
     }
+}
+
+/// The way to a node in this process that somebody else has started, and ends.
+pub(crate) struct Inside<'k>(&'k Kernel);
+
+impl<'k> Inside<'k> {
+    /// To that node.
+    pub(crate) fn of(kernel: &'k Kernel) -> Self {
+        Self(kernel)
+    }
+}
+
+impl Transport for Inside<'_> {
+    fn place(&self) -> &str {
+        "the node in this process"
+    }
+
+    fn send(&self, request: Request) -> Sending<'_, Reply> {
+        Box::pin(send(self.0, request))
+    }
+
+    fn close(self: Box<Self>) -> Sending<'static, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+async fn send(kernel: &Kernel, request: Request) -> Result<Reply, Failure> {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let headers = request
+        .content_type
+        .map(|content_type| ("content-type".to_owned(), content_type))
+        .into_iter()
+        .collect();
+    let answer = kernel
+        .admin(AdminRequest {
+            method: request.method,
+            path: decoded(path)?,
+            query: query.to_owned(),
+            headers,
+            body: body::into_sdk(request.body),
+        })
+        .await;
+    Ok(Reply { status: answer.status, location: None, body: body::from_sdk(answer.body) })
 }
 
 /// The path as the node sees it, decoded once. What the edge refuses is refused here too.

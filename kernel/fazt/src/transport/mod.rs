@@ -7,6 +7,7 @@ mod body;
 mod exchange;
 mod http;
 mod in_process;
+mod tls;
 mod unix;
 
 use std::path::Path;
@@ -21,6 +22,8 @@ use serde_json::Value;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::locate::Place;
+
+pub(crate) use in_process::Inside;
 
 /// A body that is read chunk by chunk.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Failure>;
@@ -62,6 +65,8 @@ impl Request {
 pub(crate) struct Reply {
     /// The HTTP status.
     pub(crate) status: u16,
+    /// Where a redirect leads.
+    pub(crate) location: Option<String>,
     /// The body.
     pub(crate) body: Body,
 }
@@ -70,7 +75,7 @@ pub(crate) struct Reply {
 pub(crate) type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
 /// One way to a node.
-pub(crate) trait Transport: Send {
+pub(crate) trait Transport: Send + Sync {
     /// The node, as it is called in messages.
     fn place(&self) -> &str;
 
@@ -79,24 +84,31 @@ pub(crate) trait Transport: Send {
         true
     }
 
-    /// Sends one request. Answers of every status are replies; failures mean that none came.
-    fn send(&mut self, request: Request) -> Sending<'_, Reply>;
+    /// Sends one request; several may be on their way. Answers of every status are replies;
+    /// failures mean that none came.
+    fn send(&self, request: Request) -> Sending<'_, Reply>;
 
     /// Ends the connection in order: what was written stays written.
     fn close(self: Box<Self>) -> Sending<'static, ()>;
 }
 
+/// The way to the node at `url`, with a key.
+///
+/// # Errors
+/// The address or the key cannot be; nothing is sent yet.
+pub(crate) fn to_url(
+    url: &str,
+    token: &str,
+    environment: &Environment,
+) -> Result<Box<dyn Transport>, Failure> {
+    Ok(Box::new(http::HttpTransport::new(url, token, environment.authorities.as_deref())?))
+}
+
 /// The way to this place.
 ///
 /// A cartridge whose node runs is reached through the node's socket; a closed one is opened here.
-pub(crate) async fn connect(
-    place: &Place,
-    environment: &Environment,
-) -> Result<Box<dyn Transport>, Failure> {
+pub(crate) async fn connect(place: &Place) -> Result<Box<dyn Transport>, Failure> {
     match place {
-        Place::Url(url) => {
-            Ok(Box::new(http::HttpTransport::new(url, environment.token.as_deref())?))
-        }
         Place::Socket(socket) => match unix::UnixTransport::connect(socket).await? {
             Some(transport) => Ok(Box::new(transport)),
             None => Err(Failure::unreachable(format!(
@@ -119,12 +131,12 @@ async fn cartridge(path: &Path) -> Result<Box<dyn Transport>, Failure> {
 }
 
 /// Sends one request and reads the answer's envelope: `data` and `meta`.
-pub(crate) async fn ask(
-    transport: &mut dyn Transport,
-    request: Request,
-) -> Result<Envelope, Failure> {
+pub(crate) async fn ask(transport: &dyn Transport, request: Request) -> Result<Envelope, Failure> {
     let reply = transport.send(request).await?;
     let status = reply.status;
+    if let (300..400, Some(location)) = (status, &reply.location) {
+        return Err(redirected(transport.place(), location));
+    }
     let body = collect(reply.body).await?;
     if !(200..300).contains(&status) {
         return Err(Failure::of_reply(status, &body, transport.place()));
@@ -143,6 +155,12 @@ pub(crate) async fn ask(
         ))
         .hint("is that the address of a node?")),
     }
+}
+
+/// A key goes only where somebody said that it may, so nobody else's word sends it on.
+fn redirected(place: &str, location: &str) -> Failure {
+    Failure::failed(format!("{place} sends elsewhere, to {location}, and a key does not follow"))
+        .hint("give the address of the node itself with --to")
 }
 
 /// What a node answered.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixStream;
 
-use super::exchange::exchange;
+use super::exchange::{Addressee, Connection, Idle, send};
 use super::{Reply, Request, Sending, Transport};
 use crate::failure::{Exit, Failure};
 
@@ -15,22 +15,30 @@ use crate::failure::{Exit, Failure};
 pub(super) struct UnixTransport {
     socket: PathBuf,
     place: String,
-    /// The connection that proved that the node runs; the first request uses it.
-    first: Option<UnixStream>,
+    idle: Idle,
 }
 
 impl UnixTransport {
     /// Connects; nothing when no node listens there.
     pub(super) async fn connect(socket: &Path) -> Result<Option<Self>, Failure> {
         match UnixStream::connect(socket).await {
-            Ok(stream) => Ok(Some(Self {
-                socket: socket.to_owned(),
-                place: format!("the node at {}", socket.display()),
-                first: Some(stream),
-            })),
+            Ok(stream) => {
+                let place = format!("the node at {}", socket.display());
+                // The connection that proved that the node runs carries the first request.
+                let idle = Idle::default();
+                idle.put(Connection::start(stream, &place).await?);
+                Ok(Some(Self { socket: socket.to_owned(), place, idle }))
+            }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failure(socket, &error)),
         }
+    }
+
+    async fn open(&self) -> Result<Connection, Failure> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| failure(&self.socket, &error))?;
+        Connection::start(stream, &self.place).await
     }
 }
 
@@ -39,15 +47,10 @@ impl Transport for UnixTransport {
         &self.place
     }
 
-    fn send(&mut self, request: Request) -> Sending<'_, Reply> {
+    fn send(&self, request: Request) -> Sending<'_, Reply> {
         Box::pin(async move {
-            let stream = match self.first.take() {
-                Some(stream) => stream,
-                None => UnixStream::connect(&self.socket)
-                    .await
-                    .map_err(|error| failure(&self.socket, &error))?,
-            };
-            exchange(stream, HOST, None, &self.place, request).await
+            let to = Addressee { host: HOST, token: None, place: &self.place };
+            send(|| self.open(), &self.idle, to, request).await
         })
     }
 

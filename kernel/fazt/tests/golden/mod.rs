@@ -104,6 +104,10 @@ fn ephemeral(rest: &str, before: Option<char>) -> Option<(&'static str, usize)> 
     if digits >= 13 {
         return Some(("MILLISECONDS", digits));
     }
+    if let Some(took) = rest.strip_prefix("\"took_ms\": ") {
+        let length = took.bytes().take_while(u8::is_ascii_digit).count();
+        return Some(("\"took_ms\": N", "\"took_ms\": ".len() + length));
+    }
     if let Some(pid) = rest.strip_prefix("process ") {
         let length = pid.bytes().take_while(u8::is_ascii_digit).count();
         if length > 0 {

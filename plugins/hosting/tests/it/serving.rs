@@ -371,3 +371,81 @@ async fn small_caches_answer_the_same() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_page_is_markdown_for_whoever_asks_for_it() {
+    let world = World::new().await;
+    let page =
+        "<!doctype html><title>T</title><nav>menu</nav><main><h1>Hi</h1><p>one <b>two</b></main>";
+    let site = Site::new()
+        .file("index.html", page)
+        .file("about.html", "<p>about")
+        .file("about.md", "# Written by hand\n")
+        .file("empty.html", "<script>1</script>")
+        .file("a.css", "a{}");
+    world.deploy("blog", &site).await;
+    let markdown = [("accept", "text/markdown, text/html;q=0.9")];
+    let reply = world.get_with("blog", "/", &markdown).await;
+    assert_eq!(reply.header("content-type"), Some("text/markdown; charset=utf-8"));
+    assert!(
+        reply.text().contains("# Hi") && reply.text().contains("one **two**"),
+        "{}",
+        reply.text()
+    );
+    assert!(!reply.text().contains("menu"), "{}", reply.text());
+    assert_eq!(reply.header("vary"), Some("accept-encoding, accept"));
+    let html = world.get("blog", "/").await;
+    assert_eq!((html.text(), html.header("vary")), (page, Some("accept-encoding, accept")));
+    let etag = reply.header("etag").unwrap();
+    assert_ne!(html.header("etag"), Some(etag));
+    let again = [markdown[0], ("if-none-match", etag)];
+    assert_eq!(world.get_with("blog", "/", &again).await.status, 304);
+    let browser = [("accept", "text/html,*/*;q=0.8")];
+    assert_eq!(world.get_with("blog", "/", &browser).await.text(), page);
+    assert_eq!(world.get_with("blog", "/about", &markdown).await.text(), "# Written by hand\n");
+    assert_eq!(world.get_with("blog", "/empty", &markdown).await.text(), "<script>1</script>");
+    assert_eq!(world.get_with("blog", "/a.css", &markdown).await.text(), "a{}");
+}
+
+#[tokio::test]
+async fn a_folder_shows_what_is_in_it_when_the_app_wants_that() {
+    let world = World::new().await;
+    let files = Site::new()
+        .file("docs/a & b.txt", "x")
+        .file("docs/sub/c.txt", "y")
+        .file("docs/.hidden", "z")
+        .file("private/k", "z")
+        .file("404.html", "lost");
+    world.deploy("plain", &files).await;
+    assert_eq!(world.get("plain", "/docs").await.text(), "lost");
+    world.deploy("files", &files.file("manifest.json", r#"{"listing": true}"#)).await;
+    let page = world.get("files", "/docs/").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(
+        page.text().contains("a &amp; b.txt") && page.text().contains("sub"),
+        "{}",
+        page.text()
+    );
+    assert!(!page.text().contains("hidden"), "{}", page.text());
+    let root = world.get("files", "/").await;
+    assert!(root.text().contains("docs") && !root.text().contains("private"), "{}", root.text());
+    assert_eq!(world.get("files", "/nothing").await.text(), "lost");
+    assert_eq!(world.get("files", "/private").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_new_workspace_has_an_address_of_three_words() {
+    let world = World::new().await;
+    world.deploy("board", &Site::new().file("index.html", "draw")).await;
+    let ask = async || {
+        let reply = world.get("board", "/?s=new&x=1").await;
+        assert_eq!((reply.status, reply.header("cache-control")), (303, Some("no-store")));
+        reply.header("location").unwrap().to_owned()
+    };
+    let location = ask().await;
+    let id = location.strip_prefix("/?s=").and_then(|rest| rest.strip_suffix("&x=1")).unwrap();
+    assert_eq!(id.split('-').count(), 3, "{location}");
+    assert_ne!(ask().await, location);
+    assert_eq!(world.get("board", &location).await.text(), "draw");
+    assert_eq!(world.get("board", "/?s=something").await.text(), "draw");
+}

@@ -1,20 +1,21 @@
-//! A directory as a site: which files belong to it, and the archive that carries them.
+//! A directory as a site: which files belong to it, and what they hold.
 //!
-//! Names that start with a dot stay here, except `.well-known`. Links are followed only to what
-//! belongs to the site itself, so that nothing from outside is published by accident. The same
-//! directory gives the same archive, byte for byte.
+//! Names that start with a dot stay here, except `.well-known`; so does `node_modules`, and what
+//! `.faztignore` in the directory itself names, in the syntax of `.gitignore`. Links are followed
+//! only to what belongs to the site itself, so that nothing from outside is published by accident.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
+mod content;
+mod ignored;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
-
 use crate::failure::Failure;
+pub(crate) use content::{Content, Rewrite, digests, hex};
+use ignored::Ignored;
 
 /// One file of a site.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct SiteFile {
     /// The path on the site, with `/`.
     pub(crate) path: String,
@@ -22,6 +23,8 @@ pub(crate) struct SiteFile {
     pub(crate) source: PathBuf,
     /// Its size when it was found.
     pub(crate) size_bytes: u64,
+    /// What changes it on its way, for a file that is not sent as it is.
+    pub(crate) rewrite: Option<Rewrite>,
 }
 
 /// The files of a directory that belong to the site, and what was left out.
@@ -34,6 +37,8 @@ pub(crate) struct Site {
     hidden: usize,
     links: usize,
     special: usize,
+    ignored: usize,
+    modules: usize,
     private: bool,
 }
 
@@ -41,9 +46,9 @@ impl Site {
     /// Walks `directory`.
     pub(crate) fn walk(directory: &Path, include_private: bool) -> Result<Self, Failure> {
         let root = fs::canonicalize(directory).map_err(|error| unreadable(directory, &error))?;
-        let without_private = !include_private && ignores_private(&root);
+        let ignored = Ignored::read(&root)?;
         let mut site = Self::default();
-        let mut walk = Walk { site: &mut site, root: &root, without_private };
+        let mut walk = Walk { site: &mut site, root: &root, ignored, include_private };
         walk.directory(&root, "", &mut vec![root.clone()])?;
         site.files.sort_by(|left, right| left.path.cmp(&right.path));
         site.size_bytes = site.files.iter().map(|file| file.size_bytes).sum();
@@ -74,50 +79,22 @@ impl Site {
         if self.special > 0 {
             warnings.push(count(self.special, "name that is no file", "names that are no files"));
         }
-        if self.private {
+        if self.modules > 0 {
             warnings.push(
-                "left out private/, as .gitignore does; send it with --include-private".to_owned(),
+                "left out node_modules; a line !node_modules in .faztignore sends it".to_owned(),
             );
         }
-        if !self.files.is_empty() && !self.files.iter().any(|file| file.path == "index.html") {
-            warnings.push("there is no index.html, so the address itself has no page".to_owned());
+        if self.ignored > 0 {
+            warnings.push(count(
+                self.ignored,
+                "name, as .faztignore says",
+                "names, as .faztignore says",
+            ));
+        }
+        if self.private {
+            warnings.push("left out private/; --include-private sends it".to_owned());
         }
         warnings
-    }
-
-    /// Packs the files into an archive in a temporary file, which ends with the handle.
-    ///
-    /// `done` is told how many bytes are packed.
-    pub(crate) fn pack(&self, mut done: impl FnMut(u64)) -> Result<File, Failure> {
-        let failed =
-            |error: &dyn std::fmt::Display| Failure::failed(format!("packing failed: {error}"));
-        let archive = tempfile::tempfile().map_err(|error| failed(&error))?;
-        let mut writer = ZipWriter::new(io::BufWriter::new(archive));
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let mut packed = 0;
-        for file in &self.files {
-            let options = SimpleFileOptions::default()
-                .compression_method(method(&file.path))
-                .unix_permissions(0o644)
-                .large_file(file.size_bytes >= u64::from(u32::MAX));
-            writer.start_file(file.path.as_str(), options).map_err(|error| failed(&error))?;
-            let mut source =
-                File::open(&file.source).map_err(|error| unreadable(&file.source, &error))?;
-            loop {
-                let count =
-                    source.read(&mut chunk).map_err(|error| unreadable(&file.source, &error))?;
-                if count == 0 {
-                    break;
-                }
-                writer.write_all(&chunk[..count]).map_err(|error| failed(&error))?;
-                packed += count as u64;
-                done(packed);
-            }
-        }
-        let writer = writer.finish().map_err(|error| failed(&error))?;
-        let mut archive = writer.into_inner().map_err(|error| failed(&error))?;
-        archive.rewind().map_err(|error| failed(&error))?;
-        Ok(archive)
     }
 }
 
@@ -139,7 +116,8 @@ pub(crate) fn label(name: &str) -> String {
 struct Walk<'a> {
     site: &'a mut Site,
     root: &'a Path,
-    without_private: bool,
+    ignored: Ignored,
+    include_private: bool,
 }
 
 impl Walk<'_> {
@@ -166,12 +144,21 @@ impl Walk<'_> {
                 self.site.hidden += 1;
                 continue;
             }
-            if self.without_private && prefix.is_empty() && name == "private" {
+            if !self.include_private && prefix.is_empty() && name == "private" {
                 self.site.private = true;
                 continue;
             }
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(|error| unreadable(&source, &error))?;
+            let is_directory = kind.is_dir() || (kind.is_symlink() && source.is_dir());
+            if self.ignored.names(&path, is_directory) {
+                if name == ignored::MODULES {
+                    self.site.modules += 1;
+                } else {
+                    self.site.ignored += 1;
+                }
+                continue;
+            }
             if kind.is_symlink() {
                 self.link(&source, &path, above)?;
             } else {
@@ -197,7 +184,8 @@ impl Walk<'_> {
         }
         if metadata.is_file() {
             let source = source.to_owned();
-            self.site.files.push(SiteFile { path, source, size_bytes: metadata.len() });
+            let size_bytes = metadata.len();
+            self.site.files.push(SiteFile { path, source, size_bytes, rewrite: None });
         } else {
             self.site.special += 1;
         }
@@ -209,7 +197,8 @@ impl Walk<'_> {
         let inside = target.as_deref().and_then(|target| target.strip_prefix(self.root).ok());
         let belongs = inside.is_some_and(|inside| {
             inside.iter().all(|name| name.to_str().is_some_and(|name| !is_hidden(name)))
-                && !(self.without_private && inside.starts_with("private"))
+                && (self.include_private || !inside.starts_with("private"))
+                && !self.ignored.names_any_part(inside, link.is_dir())
         });
         match target {
             Some(target) if belongs && !above.contains(&target) => {
@@ -227,33 +216,10 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".well-known"
 }
 
-/// What is compressed already is only stored: trying again costs time and gains nothing.
-fn method(path: &str) -> CompressionMethod {
-    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-    if COMPRESSED.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
-        CompressionMethod::Stored
-    } else {
-        CompressionMethod::Deflated
-    }
-}
-
-/// Whether the site's own `.gitignore` names its `private` directory.
-fn ignores_private(root: &Path) -> bool {
-    fs::read_to_string(root.join(".gitignore"))
-        .is_ok_and(|lines| lines.lines().any(|line| line.trim().trim_matches('/') == "private"))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// Files are read in pieces of this size.
-const CHUNK_BYTES: usize = 64 * 1024;
-/// Endings of files that are compressed already.
-const COMPRESSED: [&str; 16] = [
-    "avif", "br", "gif", "gz", "jpeg", "jpg", "m4a", "mp3", "mp4", "ogg", "png", "webm", "webp",
-    "woff2", "zip", "zst",
-];
 /// The length of a label (RFC 1035 §2.3.4).
 const LABEL_LEN_MAX: usize = 63;
 
@@ -323,37 +289,49 @@ mod tests {
     }
 
     #[test]
-    fn private_goes_along_unless_the_site_ignores_it() {
+    fn private_stays_here_unless_it_is_asked_for() {
         let root = tempfile::tempdir().unwrap();
         put(root.path(), "index.html", "x");
         put(root.path(), "private/a.html", "x");
+        put(root.path(), "deep/private/b.html", "x");
         symlink("private/a.html", root.path().join("a.html")).unwrap();
-        let all = ["a.html", "index.html", "private/a.html"];
-        assert_eq!(paths(&Site::walk(root.path(), false).unwrap()), all);
-        put(root.path(), ".gitignore", "node_modules\n/private/\n");
         let site = Site::walk(root.path(), false).unwrap();
-        assert_eq!(paths(&site), ["index.html"]);
+        assert_eq!(paths(&site), ["deep/private/b.html", "index.html"]);
         assert!(site.warnings().iter().any(|line| line.contains("--include-private")));
+        let all = ["a.html", "deep/private/b.html", "index.html", "private/a.html"];
         assert_eq!(paths(&Site::walk(root.path(), true).unwrap()), all);
     }
 
     #[test]
-    fn the_same_directory_gives_the_same_archive() {
+    fn the_sites_own_list_leaves_names_out() {
         let root = tempfile::tempdir().unwrap();
-        put(root.path(), "index.html", &"hello ".repeat(50_000));
-        put(root.path(), "a/b.txt", "");
+        for path in [
+            "index.html",
+            "notes.txt",
+            "drafts/a.html",
+            "b/drafts/keep.html",
+            "b/c.map",
+            "node_modules/x/index.js",
+            "b/node_modules/y.js",
+        ] {
+            put(root.path(), path, "x");
+        }
+        symlink("drafts/a.html", root.path().join("a.html")).unwrap();
+        put(root.path(), ".faztignore", "# not yet\n/drafts/\n*.map\nnotes.*\n");
         let site = Site::walk(root.path(), false).unwrap();
-        let bytes = |mut file: File| {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).unwrap();
-            bytes
-        };
-        let mut last = 0;
-        let first = bytes(site.pack(|done| last = done).unwrap());
-        assert_eq!(last, site.size_bytes);
-        assert_eq!(first, bytes(site.pack(|_| ()).unwrap()));
-        let archive = zip::ZipArchive::new(io::Cursor::new(first)).unwrap();
-        let names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
-        assert_eq!(names, ["a/b.txt", "index.html"]);
+        assert_eq!(paths(&site), ["b/drafts/keep.html", "index.html"]);
+        assert!(site.warnings().iter().any(|line| line.starts_with("left out 3 names, as")));
+        assert!(site.warnings().iter().any(|line| line.contains("node_modules")));
+        put(root.path(), ".faztignore", "!node_modules\n");
+        assert_eq!(Site::walk(root.path(), false).unwrap().files.len(), 8);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_said_and_not_guessed() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "index.html", "x");
+        put(root.path(), ".faztignore", "ok\n[z-a]\n");
+        let failure = Site::walk(root.path(), false).unwrap_err();
+        assert!(failure.message.contains(".faztignore"), "{failure}");
     }
 }
