@@ -10,6 +10,7 @@ mod lists;
 mod moves;
 mod mutations;
 mod probe;
+mod published;
 mod serving;
 mod site_rules;
 mod uploads;
