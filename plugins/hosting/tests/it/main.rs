@@ -11,6 +11,7 @@ mod lists;
 mod moves;
 mod mutations;
 mod probe;
+mod published;
 mod serving;
 mod site_rules;
 mod uploads;
