@@ -17,13 +17,16 @@ const BLOCKING_MAX: usize = 4;
 
 type Work = Box<dyn FnOnce() + Send>;
 
+/// Work for the idle thread, and whom it tells that it is done.
+type Piece = (Work, oneshot::Sender<()>);
+
 /// Runs work aside.
 #[derive(Debug)]
 pub(crate) struct Aside {
     runtime: Handle,
     blocking: Arc<Semaphore>,
     /// The queue of the idle thread, which ends with it.
-    idle: Mutex<Option<SyncSender<(Work, oneshot::Sender<()>)>>>,
+    idle: Mutex<Option<SyncSender<Piece>>>,
 }
 
 impl Aside {
@@ -75,12 +78,12 @@ impl Aside {
         }
     }
 
-    fn queue(&self) -> Result<SyncSender<(Work, oneshot::Sender<()>)>> {
+    fn queue(&self) -> Result<SyncSender<Piece>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = &*idle {
             return Ok(queue.clone());
         }
-        let (queue, work) = sync_channel::<(Work, oneshot::Sender<()>)>(IDLE_QUEUE_MAX);
+        let (queue, work) = sync_channel::<Piece>(IDLE_QUEUE_MAX);
         let run = move || {
             step_back();
             while let Ok((work, done)) = work.recv() {
