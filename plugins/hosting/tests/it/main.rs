@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
+mod compressed;
 mod deploys;
 mod garbage;
 mod good;
