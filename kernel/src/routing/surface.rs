@@ -192,17 +192,12 @@ mod tests {
             dot: bool,
             port in prop::option::of(1_u16..),
         ) {
-            let mut spelled: String = host
-                .chars()
-                .zip(upper.into_iter().chain(std::iter::repeat(false)))
+            let letters = host.chars().zip(upper.into_iter().chain(std::iter::repeat(false)));
+            let name: String = letters
                 .map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter })
                 .collect();
-            if dot {
-                spelled.push('.');
-            }
-            if let Some(port) = port {
-                spelled.push_str(&format!(":{port}"));
-            }
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            let spelled = format!("{name}{}{port}", if dot { "." } else { "" });
             let directory = directory();
             prop_assert_eq!(led(&spelled, &directory), led(&host, &directory));
         }
