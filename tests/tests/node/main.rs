@@ -18,3 +18,4 @@ mod permissions;
 mod refusals;
 mod replacing;
 mod stopping;
+mod swapping;
