@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::Access;
+use crate::aside::Aside;
 use crate::cartridge::{Cartridge, Existing, Mode, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -183,6 +184,7 @@ impl Kernel {
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
             garbage: Garbage::default(),
+            aside: Aside::new(runtime.clone()),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress: Egress::new(options.resolver),

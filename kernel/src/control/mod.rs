@@ -49,6 +49,7 @@ mod plugin_list;
 mod plugin_remove;
 mod routes;
 mod set_credentials;
+mod sql_run;
 mod status;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
@@ -115,7 +116,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 47] = [
+    let all: &[fn(Parts) -> Parts] = &[
         status::add,
         key_create::add,
         key_list::add,
@@ -158,13 +159,14 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         peer_default::add,
         peer_remove::add,
         peer_token::add,
+        sql_run::add,
         cartridge_info::add,
         cartridge_verify::add,
         cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
-    all.into_iter().fold(parts, |parts, add| add(parts))
+    all.iter().fold(parts, |parts, add| add(parts))
 }
 
 /// `--name VALUE`, which must be given.

@@ -17,3 +17,4 @@ mod peers;
 mod settings;
 mod sign_in;
 mod splits;
+mod sql;
