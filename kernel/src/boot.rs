@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::Access;
+use crate::aside::Aside;
 use crate::cartridge::{Cartridge, Existing, Mode, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -183,6 +184,7 @@ impl Kernel {
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
             garbage: Garbage::default(),
+            aside: Aside::new(runtime.clone()),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress: Egress::new(options.resolver),
@@ -384,7 +386,13 @@ impl Kernel {
         let router = Arc::new(Router { core: Arc::clone(&self.core) });
         let blobs = Arc::new(Blobs(self.core.cartridge.clone()));
         let options = edge::Options { limits: self.limits()?, ..edge::Options::default() };
-        let server = Edge::new(router, blobs, options, Arc::clone(self.core.cartridge.clock()));
+        let clock = Arc::clone(self.core.cartridge.clock());
+        let server = Arc::new(Edge::new(router, blobs, options, clock));
+        let watched = Arc::downgrade(&server);
+        self.core.telemetry.watch_edge(move || watched.upgrade().map(|server| server.figures()));
+        if self.core.config.get("server.access_log")?.as_bool() == Some(true) {
+            self.core.telemetry.access_log.open()?;
+        }
         let stopping = watch::Sender::new(false);
         let mut stopped = stopping.subscribe();
         let mut task = JoinSet::new();

@@ -10,6 +10,7 @@ use fazt_sdk::{AppId, Error, Result};
 use tokio::runtime::Handle;
 
 use crate::access::Access;
+use crate::aside::Aside;
 use crate::cartridge::{Cartridge, Mode};
 use crate::config::Config;
 use crate::directory::check::Rechecks;
@@ -44,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) services: Services,
     pub(crate) registry: Arc<Registry>,
     pub(crate) garbage: Garbage,
+    pub(crate) aside: Aside,
     /// The kernel's own tasks.
     pub(crate) tasks: Tasks,
     /// What changes when a setting does and every request reads.

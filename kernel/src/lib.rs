@@ -3,6 +3,7 @@
 //! Start reading at [`Kernel::boot`]. `kernel/ARCHITECTURE.md` has the map.
 
 mod access;
+mod aside;
 mod boot;
 pub mod cartridge;
 pub mod clock;

@@ -20,8 +20,20 @@ pub struct Command {
     pub operation: String,
     /// The columns of its table, for results that are lists or records.
     pub columns: Vec<Column>,
+    /// Where the result has a table of its own, for results whose columns nobody knows before.
+    #[serde(default)]
+    pub table: Option<TableFields>,
     /// What it prints instead of a table, with `{field}` for fields of the result.
     pub says: Option<String>,
+}
+
+/// The fields of a result that is a table of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFields {
+    /// The field with the headings, a list of texts. A result without any is no table.
+    pub columns: String,
+    /// The field with the rows, a list of lists.
+    pub rows: String,
 }
 
 impl Command {
@@ -35,6 +47,7 @@ impl Command {
             arguments: Vec::new(),
             operation: String::new(),
             columns: Vec::new(),
+            table: None,
             says: None,
         }
     }
@@ -82,6 +95,14 @@ impl Command {
     #[must_use]
     pub fn column_as(mut self, title: &str, field: &str, format: Format) -> Self {
         self.columns.push(Column { title: title.to_owned(), field: field.to_owned(), format });
+        self
+    }
+
+    /// Prints the table that the result itself has: headings in the field `columns`, rows in the field
+    /// `rows`. Says so when the result has a field `truncated` that is true.
+    #[must_use]
+    pub fn table_from(mut self, columns: &str, rows: &str) -> Self {
+        self.table = Some(TableFields { columns: columns.to_owned(), rows: rows.to_owned() });
         self
     }
 

@@ -1,13 +1,13 @@
 //! The host: a plugin's only door to the world.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use abi_stable::std_types::{RResult, RSlice, RStr};
 use fazt_abi::FfiFuture;
 use fazt_abi::abi_stable;
 use fazt_abi::bytes::RawBytes;
-use fazt_abi::closure::{self, RawTask};
+use fazt_abi::closure::{self, RawOnce, RawTask};
 use fazt_abi::error::RawError;
 use fazt_abi::future::guarded;
 use fazt_abi::host::RawHost;
@@ -104,6 +104,36 @@ impl Host {
         );
     }
 
+    /// Runs `work`, which may keep a processor busy, on a thread that answers no requests. A few run at
+    /// a time, the rest wait. What began runs to its end, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// `Internal` when `work` panicked; `Unavailable` when the node is stopping.
+    pub async fn blocking<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let aside = Arc::new(Aside { work: Mutex::new(Some(work)), result: Mutex::new(None) });
+        from_raw(self.0.blocking(RawOnce::new(Arc::clone(&aside))).await)?;
+        aside.result()
+    }
+
+    /// Runs `work` on the one thread for what can wait: it gets the processor when nobody else wants
+    /// it. One piece runs at a time, so pieces are to be small.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait; as [`Self::blocking`].
+    pub async fn idle<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let aside = Arc::new(Aside { work: Mutex::new(Some(work)), result: Mutex::new(None) });
+        from_raw(self.0.idle(RawOnce::new(Arc::clone(&aside))).await)?;
+        aside.result()
+    }
+
     /// A scratch file for one large upload.
     ///
     /// # Errors
@@ -158,6 +188,33 @@ impl Host {
     pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         from_raw(self.0.open(RStr::from_str(label), RSlice::from_slice(sealed)))
             .map(|plain| plain.into_vec())
+    }
+}
+
+/// Work for another thread, and where its result is left.
+struct Aside<T, W> {
+    work: Mutex<Option<W>>,
+    result: Mutex<Option<T>>,
+}
+
+impl<T, W> Aside<T, W> {
+    fn result(&self) -> Result<T> {
+        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.ok_or_else(|| Error::internal("work on another thread panicked"))
+    }
+}
+
+impl<T, W> closure::Once for Aside<T, W>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
+{
+    fn run(self: &Arc<Self>) {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            let result = work();
+            *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
     }
 }
 

@@ -286,7 +286,10 @@ async fn operate(
     let closed = transport.close().await;
     let envelope = asked?;
     closed?;
-    run.output.result(&envelope.data, &command.columns, command.says.as_deref())?;
+    match &command.table {
+        Some(fields) => run.output.own_table(&envelope.data, fields, command.says.as_deref())?,
+        None => run.output.result(&envelope.data, &command.columns, command.says.as_deref())?,
+    }
     if run.output.format != Format::Json
         && envelope.meta.get("has_more").is_some_and(|more| more == true)
     {

@@ -99,6 +99,10 @@ impl Gate {
         let mut state = self.lock();
         let refusal = match &state.access {
             Access::Cartridge => None,
+            // What is hidden reads as NULL, so that the rest of the row can be looked at.
+            Access::Rows(owner) if is_hidden(owner, context.action) => {
+                return Authorization::Ignore;
+            }
             Access::Rows(owner) => self.rows(owner, context.action),
             Access::Schema(owner) => self.schema(owner, context.action),
         };
@@ -116,6 +120,11 @@ impl Gate {
             AuthAction::Select | AuthAction::Recursive => None,
             AuthAction::Read { table_name, column_name } => {
                 self.read(owner, table_name, column_name)
+            }
+            AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. }
+                if owner.role() == Role::Inspector =>
+            {
+                Some("this would change rows, and was asked to read".to_owned())
             }
             AuthAction::Insert { table_name }
             | AuthAction::Update { table_name, .. }
@@ -192,7 +201,11 @@ impl Gate {
 
     fn touch(&self, owner: &Owner, verb: &str, table: &str) -> Option<String> {
         let allowed = match owner.role() {
-            Role::Operator => !is_catalog(table) || verb == "read",
+            Role::Operator | Role::Inspector if verb == "read" => {
+                !is_catalog(table) || CATALOG.contains(&table.to_ascii_lowercase().as_str())
+            }
+            Role::Inspector => false,
+            Role::Operator => !is_catalog(table) && self.tables.names().owner_of(table) != KERNEL,
             Role::Kernel => !is_catalog(table) && self.tables.names().owner_of(table) == KERNEL,
             Role::Plugin => owner.prefixes(table),
         };
@@ -210,7 +223,7 @@ impl Gate {
     /// Whether a migration of `owner` may give this name to something new.
     fn name(&self, owner: &Owner, name: &str) -> Option<String> {
         let allowed = match owner.role() {
-            Role::Operator => false,
+            Role::Operator | Role::Inspector => false,
             Role::Kernel => self.tables.names().owner_of(name) == KERNEL,
             // Spelled exactly, so that every table's name looks like its owner's.
             Role::Plugin => prefix_of(name).is_some_and(|prefix| prefix == owner.name()),
@@ -230,6 +243,15 @@ fn function(owner: &Owner, name: &str) -> Option<String> {
         .then(|| format!("`{owner}` may not call {name}()"))
 }
 
+/// Whether a person who reads the tables is not to see this column.
+fn is_hidden(owner: &Owner, action: AuthAction<'_>) -> bool {
+    let AuthAction::Read { table_name, column_name } = action else { return false };
+    matches!(owner.role(), Role::Operator | Role::Inspector)
+        && HIDDEN_COLUMNS.iter().any(|(table, column)| {
+            table.eq_ignore_ascii_case(table_name) && column.eq_ignore_ascii_case(column_name)
+        })
+}
+
 fn is_catalog(table: &str) -> bool {
     starts_with_ignoring_case(table, "sqlite_")
 }
@@ -241,6 +263,19 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
 const TABLE_FUNCTIONS: [&str; 2] = ["json_each", "json_tree"];
 
 const VIRTUAL_TABLES: [&str; 3] = ["fts5", "fts5vocab", "rtree"];
+
+/// What signs somebody in or opens what is sealed. Whoever adds such a column adds a line here.
+const HIDDEN_COLUMNS: [(&str, &str); 6] = [
+    ("meta", "value"),
+    ("owner", "password"),
+    ("login_link", "hash"),
+    ("session", "hash"),
+    ("api_key", "hash"),
+    ("peer", "token"),
+];
+
+/// Tables of SQLite's own that say what there is. Its statistics would show samples of rows.
+const CATALOG: [&str; 3] = ["sqlite_schema", "sqlite_master", "sqlite_sequence"];
 
 /// Tables that SQLite makes up on the spot and that show what others keep.
 const HIDDEN_TABLES: [&str; 2] = ["pragma_", "dbstat"];

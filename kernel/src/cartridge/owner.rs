@@ -1,8 +1,9 @@
 //! Who is asking: every statement runs in the name of an owner.
 //!
 //! A plugin owns the tables whose name begins with its own name and an underscore. The kernel owns
-//! every table that no plugin owns. The operator (the person at the command line) reads and writes
-//! the rows of all tables and changes no schema.
+//! every table that no plugin owns. The inspector (the person at the command line) reads the rows of
+//! all tables but for credentials; the operator (the same person, who means it) also changes rows of
+//! plugins' tables, and no schema. The kernel's tables are mirrored in memory and change by commands.
 
 use std::{fmt, sync::Arc};
 
@@ -20,6 +21,7 @@ pub struct Owner {
 pub(super) enum Role {
     Kernel,
     Operator,
+    Inspector,
     Plugin,
 }
 
@@ -55,13 +57,19 @@ impl Owner {
         Self { name: KERNEL.into(), role: Role::Kernel }
     }
 
-    /// The person who owns the machine, through the command line or the admin API.
+    /// The person who owns the machine and reads, through the command line or the admin API.
+    #[must_use]
+    pub fn inspector() -> Self {
+        Self { name: "inspector".into(), role: Role::Inspector }
+    }
+
+    /// The person who owns the machine and changes rows, through the command line or the admin API.
     #[must_use]
     pub fn operator() -> Self {
         Self { name: "operator".into(), role: Role::Operator }
     }
 
-    /// The name: that of the plugin, `kernel` or `operator`.
+    /// The name: that of the plugin, `kernel`, `inspector` or `operator`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -99,7 +107,7 @@ pub(super) const KERNEL: &str = "kernel";
 /// Length of the name of an owner, in bytes.
 const NAME_BYTES_MAX: usize = 32;
 
-const RESERVED: [&str; 4] = [KERNEL, "operator", "sqlite", "pragma"];
+const RESERVED: [&str; 5] = [KERNEL, "inspector", "operator", "sqlite", "pragma"];
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,20 @@ impl<'s> Reader<'s> {
         self.session.query(self.owner, sql, params, each)
     }
 
+    /// Runs any one statement without parameters: tells the names of its columns, then hands each row
+    /// to `each` until it breaks.
+    ///
+    /// # Errors
+    /// As [`Reader::query`]; [`SqlErrorKind::Usage`] for more than one statement.
+    pub fn query_named(
+        &self,
+        sql: &str,
+        names: &mut dyn FnMut(&[&str]),
+        each: &mut dyn FnMut(&Row<'_>) -> ControlFlow<()>,
+    ) -> Result<(), SqlError> {
+        self.session.run_any(self.owner, sql, names, each).map(drop)
+    }
+
     /// In whose name this reads.
     #[must_use]
     pub fn owner(&self) -> &Owner {

@@ -64,6 +64,33 @@ impl Session {
         self.run(&mut statement, params)
     }
 
+    /// Whether a statement only reads.
+    pub(super) fn only_reads(&self, owner: &Owner, sql: &str) -> Result<bool, SqlError> {
+        Ok(self.prepare(Some(owner), sql)?.readonly())
+    }
+
+    /// Runs any one statement in the name of `owner`: tells the names of its columns, if it has any,
+    /// hands each row to `each`, and returns how many rows it changed; nothing when it only reads.
+    pub(super) fn run_any(
+        &self,
+        owner: &Owner,
+        sql: &str,
+        names: &mut dyn FnMut(&[&str]),
+        each: EachRow<'_>,
+    ) -> Result<Option<u64>, SqlError> {
+        self.deadline.check()?;
+        let mut statement = self.prepare(Some(owner), sql)?;
+        let reads = statement.readonly();
+        if statement.column_count() == 0 {
+            names(&[]);
+            let changed = self.run(&mut statement, &[])?;
+            return Ok((!reads).then_some(changed));
+        }
+        names(&statement.column_names().collect::<Vec<_>>());
+        self.step(&mut statement, &[], each)?;
+        Ok((!reads).then(|| self.raw.changes()))
+    }
+
     /// Runs one of the cartridge's own queries.
     pub(super) fn own_query(
         &self,

@@ -83,6 +83,28 @@ impl<'w> WriteTx<'w> {
         self.note(self.session.query(self.owner, sql, params, each))
     }
 
+    /// Runs any one statement that changes rows, without parameters: tells the names of its columns,
+    /// if it returns any, hands each row to `each` until it breaks, and returns how many it changed.
+    ///
+    /// # Errors
+    /// As [`WriteTx::execute`]; [`SqlErrorKind::Usage`] for one that only reads, since nothing stops a
+    /// long read here, and for more than one.
+    pub fn execute_named(
+        &self,
+        sql: &str,
+        names: &mut dyn FnMut(&[&str]),
+        each: &mut dyn FnMut(&Row<'_>) -> ControlFlow<()>,
+    ) -> Result<u64, SqlError> {
+        self.alive()?;
+        if self.session.only_reads(self.owner, sql)? {
+            return Err(SqlError::own(
+                SqlErrorKind::Usage,
+                "the statement changes nothing: run it as one that reads",
+            ));
+        }
+        self.note(self.session.run_any(self.owner, sql, names, each)).map(Option::unwrap_or_default)
+    }
+
     /// The row id that the latest INSERT on this connection made.
     #[must_use]
     pub fn last_insert_rowid(&self) -> i64 {

@@ -49,6 +49,7 @@ mod plugin_list;
 mod plugin_remove;
 mod routes;
 mod set_credentials;
+mod sql_run;
 mod status;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
@@ -115,7 +116,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .provides::<AppsApi>();
     let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
     let parts = Parts { manifest, started, core };
-    let all: [fn(Parts) -> Parts; 47] = [
+    let all: &[fn(Parts) -> Parts] = &[
         status::add,
         key_create::add,
         key_list::add,
@@ -158,13 +159,14 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         peer_default::add,
         peer_remove::add,
         peer_token::add,
+        sql_run::add,
         cartridge_info::add,
         cartridge_verify::add,
         cartridge_gc::add,
         cartridge_vacuum::add,
         cartridge_backup::add,
     ];
-    all.into_iter().fold(parts, |parts, add| add(parts))
+    all.iter().fold(parts, |parts, add| add(parts))
 }
 
 /// `--name VALUE`, which must be given.
@@ -183,5 +185,6 @@ pub(crate) fn server_settings() -> Vec<Setting> {
         Setting::host_name("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
         Setting::text("host", "").doc("The address to listen on. Empty: this machine only while the domain is localhost, every address otherwise."),
         Setting::integer("port", 8080, 0, 65_535).doc("The port to listen on; 0 takes any free one."),
+        Setting::switch("access_log", false).doc("Whether each request is one line of JSON on standard output."),
     ]
 }

@@ -128,8 +128,7 @@ pub(super) fn overview(core: &Core) -> Result<Response> {
     let failed =
         |error: std::fmt::Error| Error::internal(format!("the page could not be written: {error}"));
     let directory = core.directory.now();
-    let mut apps =
-        core.app_records(&directory, directory.apps.values().map(|app| &**app));
+    let mut apps = core.app_records(&directory, directory.apps.values().map(|app| &**app));
     apps.sort_by(|one, other| one.name.cmp(&other.name));
     let mut body = String::from(
         "<header><h1>fazt</h1><form method=\"post\" action=\"/logout\"><button>Sign out</button></form></header>",
@@ -138,7 +137,7 @@ pub(super) fn overview(core: &Core) -> Result<Response> {
         body,
         "<p class=\"note\">Version {} · {} requests answered · {} panics caught</p><h2>Apps</h2>",
         env!("CARGO_PKG_VERSION"),
-        core.telemetry.counters.requests.load(Ordering::Relaxed),
+        core.telemetry.counters.requests(),
         core.telemetry.counters.panics.load(Ordering::Relaxed),
     )
     .map_err(failed)?;

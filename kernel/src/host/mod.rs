@@ -12,7 +12,7 @@ use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use bytes::Bytes;
 use fazt_abi::FfiFuture;
 use fazt_abi::bytes::RawBytes;
-use fazt_abi::closure::{RawScan, RawTask, RawWrite, ReaderVisitor};
+use fazt_abi::closure::{RawOnce, RawScan, RawTask, RawWrite, ReaderVisitor};
 use fazt_abi::error::RawError;
 use fazt_abi::future::guarded;
 use fazt_abi::host::{Host, RawService, RawSpool, RawUpload};
@@ -220,6 +220,26 @@ impl Host for PluginHost {
         let opened =
             self.core().and_then(|core| core.secrets.open(&self.manifest.name, &label, &sealed));
         to_raw(opened.map(RVec::from))
+    }
+
+    fn blocking(self: &Arc<Self>, work: RawOnce) -> Answer<()> {
+        match self.core() {
+            Ok(core) => {
+                let done = core.aside.blocking(move || work.run());
+                guarded(async move { to_raw(done.await) })
+            }
+            Err(error) => ready(Err(error)),
+        }
+    }
+
+    fn idle(self: &Arc<Self>, work: RawOnce) -> Answer<()> {
+        match self.core() {
+            Ok(core) => {
+                let done = core.aside.idle(move || work.run());
+                guarded(async move { to_raw(done.await) })
+            }
+            Err(error) => ready(Err(error)),
+        }
     }
 }
 

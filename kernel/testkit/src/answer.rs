@@ -63,8 +63,10 @@ impl Answer {
             403 => ErrorKind::Denied,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
+            405 => ErrorKind::MethodNotAllowed,
             413 => ErrorKind::TooLarge,
             503 => ErrorKind::Unavailable,
+            504 => ErrorKind::Timeout,
             507 => ErrorKind::Full,
             _ => ErrorKind::Internal,
         };

@@ -19,6 +19,11 @@ impl Admission {
         Self { setting, at_once_max, running: Arc::default() }
     }
 
+    /// Whether none is running.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0
+    }
+
     /// Lets one in, until what is returned is dropped.
     ///
     /// # Errors
@@ -53,9 +58,12 @@ mod tests {
     fn a_place_is_free_again_when_its_upload_ended() {
         let admission = Admission::new("a.setting", 2);
         let first = admission.admit().unwrap();
-        let _second = admission.admit().unwrap();
+        let second = admission.admit().unwrap();
         assert_eq!(admission.admit().unwrap_err().code(), "BUSY");
         drop(first);
-        assert!(admission.admit().is_ok());
+        assert!(!admission.is_idle());
+        drop(admission.admit().unwrap());
+        drop(second);
+        assert!(admission.is_idle());
     }
 }

@@ -93,6 +93,7 @@ impl Complete {
         let index = Index::new(id, deployment.is_spa, files, Arc::clone(&self.rules));
         let (index, indexes) = (Arc::new(index), Arc::clone(&deploys.indexes));
         let (changed, retention) = (Arc::clone(&self.changed), deploys.retention);
+        let wanted = Arc::clone(&deploys.wanted);
         let app = deployment.app;
         let cartridge = deploys.host.cartridge();
         let stored = cartridge.write(Some(app), move |transaction| {
@@ -111,6 +112,8 @@ impl Complete {
                 transaction.on_commit(move || indexes.activate(app, index))?;
             }
             store::prune(transaction, app, retention, deployment.created_at_ms)?;
+            let (wanted, id) = (Arc::clone(&wanted), deployment.id.clone());
+            transaction.on_commit(move || wanted.add(id))?;
             Ok(deployment)
         });
         stored.await

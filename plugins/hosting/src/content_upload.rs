@@ -2,8 +2,6 @@
 //!
 //! Nothing else is taken in: so what clients can fill the disk with is bounded by what may be pending.
 
-use std::sync::Arc;
-
 use fazt_sdk::cartridge::{Cartridge, Reader};
 use fazt_sdk::http::{Body, Handler, Request, Response};
 use fazt_sdk::prelude::{Bytes, Call};
@@ -28,14 +26,14 @@ const CONTENTS_PER_WRITE: usize = 256;
 #[derive(Debug)]
 pub(crate) struct TakeContent {
     pub(crate) cartridge: Cartridge,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Admission,
 }
 
 /// Takes in many small contents.
 #[derive(Debug)]
 pub(crate) struct TakePack {
     pub(crate) cartridge: Cartridge,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Admission,
 }
 
 impl Handler for TakeContent {

@@ -24,6 +24,7 @@ use crate::complete::Complete;
 use crate::index::Indexes;
 use crate::intake::{self, Buffered};
 use crate::model::{DeploymentId, PreviewLabel, StoredDeployment};
+use crate::precompress::Wanted;
 use crate::store::{self, Retention};
 
 /// What to deploy, besides the files.
@@ -78,6 +79,8 @@ pub(crate) struct Deploys {
     pub(crate) apps: Service<AppsApi>,
     pub(crate) indexes: Arc<Indexes>,
     pub(crate) retention: Retention,
+    /// Whoever compresses is told what is new.
+    pub(crate) wanted: Arc<Wanted>,
     pub(crate) limits: ArchiveLimits,
     pub(crate) bounds: Bounds,
     /// The most that the contents of one app may take together, in bytes; 0 for no limit.

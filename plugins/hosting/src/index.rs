@@ -155,6 +155,27 @@ impl Indexes {
         Ok(site)
     }
 
+    /// Reads again what `app` serves, when it is in memory: something is new about its contents. What is
+    /// there serves until then.
+    ///
+    /// # Errors
+    /// What the cartridge says.
+    pub(crate) async fn refresh(&self, app: AppId) -> Result<()> {
+        self.previews.forget_all(|preview| preview.app == app);
+        if self.get(app).is_none() {
+            return Ok(());
+        }
+        let before = self.active.epoch();
+        let read = move |reader: &Reader<'_>| Index::load(reader, store::active(reader, app)?);
+        let site = self.cartridge.scan(read).await?.map(Arc::new);
+        self.active.offer(before, app, site);
+        // Something else changed meanwhile, and what was read may be old.
+        if self.active.epoch() != before.next() {
+            self.active.forget(app);
+        }
+        Ok(())
+    }
+
     /// The deployment of `app` that `label` names. Reads the cartridge when it is not in memory.
     ///
     /// # Errors
@@ -194,6 +215,12 @@ impl Indexes {
 /// A moment between two changes of [`Slots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Epoch(u64);
+
+impl Epoch {
+    fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 /// What is in memory.
 ///

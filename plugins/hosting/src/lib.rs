@@ -11,6 +11,7 @@
 //! | … either way | `begin` and `complete`: the rules, `store` |
 //! | request | `serve`, `index` (which file), `ready` (head and body), [`conditional`] |
 //! | command | `operations`, one file each |
+//! | content afterwards | `precompress`, `references` (what may not be deleted) |
 //! | move of an app | `data`: export, import, fork, removal |
 //!
 //! The public modules are pure functions of their arguments, or of a reader that the caller owns: no
@@ -34,6 +35,7 @@ mod admission;
 mod begin;
 mod begin_upload;
 mod complete;
+mod compress;
 mod content_download;
 mod content_upload;
 mod data;
@@ -46,6 +48,7 @@ mod multipart;
 mod operations;
 mod pages;
 mod partial;
+mod precompress;
 mod ready;
 mod references;
 mod representation;
@@ -77,6 +80,7 @@ use crate::operations::{
     ListFiles, RemoveDeployment, RollBack,
 };
 use crate::pack::PACK_BYTES_MAX;
+use crate::precompress::{Precompress, Wanted};
 use crate::ready::ReadyFiles;
 use crate::references::References;
 use crate::serve::Serve;
@@ -154,11 +158,13 @@ impl Plugin for Hosting {
         let cartridge = host.cartridge();
         let apps = host.service::<AppsApi>()?;
         let indexes = Arc::new(Indexes::new(cartridge.clone(), host.setting("index_entries")?));
+        let wanted = Arc::<Wanted>::default();
         let deploys = Arc::new(Deploys {
             host: host.clone(),
             apps: apps.clone(),
             indexes: Arc::clone(&indexes),
             retention: settings::retention(&host)?,
+            wanted: Arc::clone(&wanted),
             limits: settings::limits(&host)?,
             bounds: settings::bounds(&host)?,
             app_bytes_max: host.setting("app_bytes_max")?,
@@ -178,23 +184,34 @@ impl Plugin for Hosting {
             root_app: host.setting("root_app")?,
         };
         let uploads_at_once = host.setting("uploads_at_once")?;
+        let archives = Admission::new("hosting.uploads_at_once", uploads_at_once);
+        let lists = Admission::new("hosting.uploads_at_once", uploads_at_once);
+        let contents =
+            Admission::new("hosting.contents_at_once", host.setting("contents_at_once")?);
+        let compressed_bytes_max = host.setting("precompress_bytes_max")?;
+        let precompress = Arc::new(Precompress {
+            host: host.clone(),
+            indexes: Arc::clone(&indexes),
+            uploads: vec![archives.clone(), lists.clone(), contents.clone()],
+            bytes_max: compressed_bytes_max,
+            wanted: Arc::clone(&wanted),
+        });
+        host.tasks().spawn("precompress", move || {
+            let precompress = Arc::clone(&precompress);
+            async move { precompress.run().await }
+        })?;
         let upload = TakeUpload {
             host: host.clone(),
             deploys: Arc::clone(&deploys),
             bytes_max: host.setting("upload_bytes_max")?,
-            admission: Admission::new("hosting.uploads_at_once", uploads_at_once),
+            admission: archives,
         };
-        let list = TakeList {
-            host: host.clone(),
-            deploys: Arc::clone(&deploys),
-            admission: Admission::new("hosting.uploads_at_once", uploads_at_once),
-        };
-        let contents_at_once = host.setting("contents_at_once")?;
-        let admission = Arc::new(Admission::new("hosting.contents_at_once", contents_at_once));
-        let content =
-            TakeContent { cartridge: cartridge.clone(), admission: Arc::clone(&admission) };
-        let pack = TakePack { cartridge: cartridge.clone(), admission };
-        let data = Data::new(&host, Arc::clone(&indexes));
+        let list = TakeList { host: host.clone(), deploys: Arc::clone(&deploys), admission: lists };
+        let content = TakeContent { cartridge: cartridge.clone(), admission: contents.clone() };
+        let pack = TakePack { cartridge: cartridge.clone(), admission: contents };
+        let data = Data::new(&host, Arc::clone(&indexes), wanted);
+        let status =
+            AppStatus { cartridge: cartridge.clone(), apps: apps.clone(), compressed_bytes_max };
         let follower = data.clone();
         Ok(Started::new()
             .handle(EVERY_PATH, serve)
@@ -223,7 +240,7 @@ impl Plugin for Hosting {
             )
             .operation(DiffDeployments::KEY, DiffDeployments { cartridge: cartridge.clone() })
             .operation(RemoveDeployment::KEY, RemoveDeployment { deploys })
-            .operation(AppStatus::KEY, AppStatus { cartridge: cartridge.clone(), apps })
+            .operation(AppStatus::KEY, status)
             .provide(SitesApi::of(Provide { cartridge: cartridge.clone(), indexes }))
             .provide(AppDataApi::of(data))
             .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))

@@ -26,13 +26,18 @@ impl Deploys {
         check_scope(call)?;
         call.check_app(app)?;
         let (indexes, at_ms) = (Arc::clone(&self.indexes), self.host.clock().unix_ms());
+        let wanted = Arc::clone(&self.wanted);
         self.host
             .cartridge()
             .write(Some(app), move |transaction| {
                 let target = rollback_target(transaction, app, to)?;
                 switch(transaction, &target, at_ms)?;
-                let indexes = Arc::clone(&indexes);
-                transaction.on_commit(move || indexes.forget(app))?;
+                let (indexes, wanted) = (Arc::clone(&indexes), Arc::clone(&wanted));
+                let id = target.id.clone();
+                transaction.on_commit(move || {
+                    indexes.forget(app);
+                    wanted.add(id);
+                })?;
                 Ok(target)
             })
             .await

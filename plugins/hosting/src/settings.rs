@@ -44,6 +44,9 @@ pub(crate) fn all() -> Vec<Setting> {
             .doc("How many deployments an app keeps that were never active."),
         Setting::integer("preview_days", 7, 1, 3650)
             .doc("For how many days an app keeps a deployment that was never active."),
+        Setting::bytes("precompress_bytes_max", 16 * MIB, 64 * MIB).doc(
+            "The largest content that is compressed in the background, in bytes; 0 compresses none.",
+        ),
         Setting::bytes("cache_bytes", 64 * MIB, 64 * GIB)
             .doc("How much memory the files that are asked for most may take, in bytes."),
         Setting::integer("index_entries", 100_000, 1_000, 100_000_000).doc(

@@ -5,7 +5,7 @@ use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use crate::FfiFuture;
 use crate::bytes::RawBytes;
 use crate::call::RawCall;
-use crate::closure::{RawScan, RawTask, RawWrite, ReaderVisitor};
+use crate::closure::{RawOnce, RawScan, RawTask, RawWrite, ReaderVisitor};
 use crate::error::RawError;
 use crate::http::RawPrepared;
 
@@ -60,6 +60,11 @@ interface! {
         fn seal(label: RStr<'_>, plain: RSlice<'_, u8>) -> RResult<RVec<u8>, RawError>;
         /// Opens what `seal` made.
         fn open(label: RStr<'_>, sealed: RSlice<'_, u8>) -> RResult<RVec<u8>, RawError>;
+
+        /// Runs `work`, which may take long, beside the threads that answer requests.
+        fn blocking(work: RawOnce) -> FfiFuture<RResult<(), RawError>>;
+        /// Runs `work` when the processor has nothing better to do.
+        fn idle(work: RawOnce) -> FfiFuture<RResult<(), RawError>>;
     }
 }
 

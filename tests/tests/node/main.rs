@@ -7,6 +7,7 @@
     reason = "a test fails where something is missing, and prints its figures"
 )]
 
+mod access_log;
 mod bad_input;
 mod copies;
 mod disk_full;
@@ -18,3 +19,4 @@ mod permissions;
 mod refusals;
 mod replacing;
 mod stopping;
+mod swapping;

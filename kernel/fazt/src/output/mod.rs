@@ -12,7 +12,7 @@ mod value;
 
 use std::io::{self, Write};
 
-use fazt_sdk::command::Column;
+use fazt_sdk::command::{Column, TableFields};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -113,6 +113,27 @@ impl<'a> Output<'a> {
                 self.line(&value::plain(data))
             }
         }
+    }
+
+    /// Prints a result that is a table of its own, or the sentence when it has no columns.
+    pub(crate) fn own_table(
+        &mut self,
+        data: &Value,
+        fields: &TableFields,
+        says: Option<&str>,
+    ) -> Result<(), Failure> {
+        let Some((rows, columns)) = value::own_table(data, fields) else {
+            return self.result(data, &[], says);
+        };
+        match self.format {
+            Format::Json => return self.line(&json::document(data)),
+            Format::Markdown => self.text(&markdown::table(&rows, &columns))?,
+            Format::Table => self.text(&table::table(&rows, &columns, self.terminal))?,
+        }
+        if data.get("truncated") == Some(&Value::Bool(true)) {
+            self.note(&format!("there is more than these {} rows; --limit shows more", rows.len()));
+        }
+        Ok(())
     }
 
     /// Prints one line of a result.

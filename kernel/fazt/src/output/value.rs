@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use fazt_sdk::command::{Column, Format};
+use fazt_sdk::command::{Column, Format, TableFields};
 use serde_json::Value;
 
 /// The field of `row` at a path with dots; `null` where there is none.
@@ -111,6 +111,27 @@ pub(super) fn columns_of(rows: &[Value], columns: &[Column]) -> Vec<Column> {
             vec![Column { title: "value".to_owned(), field: String::new(), format: Format::Plain }]
         }
     }
+}
+
+/// The rows and columns of a result that is a table of its own; nothing when it has no columns. Each
+/// row becomes a record of its positions, since two columns may have one name.
+pub(super) fn own_table(data: &Value, fields: &TableFields) -> Option<(Vec<Value>, Vec<Column>)> {
+    let titles = data.get(&fields.columns)?.as_array().filter(|titles| !titles.is_empty())?;
+    let columns = titles
+        .iter()
+        .enumerate()
+        .map(|(at, title)| Column {
+            title: plain(title),
+            field: at.to_string(),
+            format: Format::Plain,
+        })
+        .collect();
+    let record = |row: &Value| {
+        let cells = row.as_array().into_iter().flatten().enumerate();
+        Value::Object(cells.map(|(at, cell)| (at.to_string(), cell.clone())).collect())
+    };
+    let rows = data.get(&fields.rows)?.as_array()?.iter().map(record).collect();
+    Some((rows, columns))
 }
 
 /// The cell of `row` in `column`.
@@ -223,6 +244,21 @@ mod tests {
         let data = json!({"name": "blog", "app": {"id": 7}});
         assert_eq!(fill("{name} is {app.id}", &data), "blog is 7");
         assert_eq!(fill("{missing} and {", &data), "- and {");
+    }
+
+    #[test]
+    fn a_table_of_its_own_has_its_own_columns_also_two_of_one_name() {
+        let fields = TableFields { columns: "columns".to_owned(), rows: "rows".to_owned() };
+        let data = json!({"columns": ["n", "n"], "rows": [[1, "a"], [2]]});
+        let (rows, columns) = own_table(&data, &fields).unwrap();
+        let cells: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| columns.iter().map(|column| cell(row, column)).collect())
+            .collect();
+        assert_eq!(cells, [["1", "a"], ["2", "-"]]);
+        for none in [json!({"columns": [], "rows": []}), json!({}), json!([1])] {
+            assert!(own_table(&none, &fields).is_none());
+        }
     }
 
     #[test]

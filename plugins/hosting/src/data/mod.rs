@@ -21,6 +21,7 @@ use self::record::{Cursor, DeploymentRecord, FileRecord, Record};
 use crate::archive::is_file_path;
 use crate::index::Indexes;
 use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile};
+use crate::precompress::Wanted;
 use crate::rollback::switch;
 use crate::store;
 
@@ -44,14 +45,16 @@ pub(crate) struct Data {
     cartridge: Cartridge,
     clock: Clock,
     indexes: Arc<Indexes>,
+    /// Whoever compresses is told that something is new.
+    wanted: Arc<Wanted>,
     /// One large content for each app that is being imported.
     incoming: Arc<Mutex<HashMap<AppId, Incoming>>>,
 }
 
 impl Data {
-    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>) -> Self {
+    pub(crate) fn new(host: &Host, indexes: Arc<Indexes>, wanted: Arc<Wanted>) -> Self {
         let (cartridge, clock) = (host.cartridge(), host.clock());
-        Self { host: host.clone(), cartridge, clock, indexes, incoming: Arc::default() }
+        Self { host: host.clone(), cartridge, clock, indexes, wanted, incoming: Arc::default() }
     }
 
     /// Removes everything of `app`, inside a write.
@@ -169,13 +172,16 @@ impl AppData for Data {
         let checked = Arc::clone(&rows);
         self.cartridge.scan(move |reader| check_files(reader, &checked)).await?;
         let (indexes, at_ms) = (Arc::clone(&self.indexes), self.clock.unix_ms());
-        let labels = self.labels();
+        let (labels, wanted) = (self.labels(), Arc::clone(&self.wanted));
         self.cartridge
             .write(Some(app), move |transaction| {
                 rows.iter()
                     .try_for_each(|row| import_row(transaction, app, row, &labels, at_ms))?;
-                let indexes = Arc::clone(&indexes);
-                transaction.on_commit(move || indexes.forget(app))
+                let (indexes, wanted) = (Arc::clone(&indexes), Arc::clone(&wanted));
+                transaction.on_commit(move || {
+                    indexes.forget(app);
+                    wanted.add_all();
+                })
             })
             .await
     }

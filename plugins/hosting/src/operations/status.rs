@@ -17,6 +17,8 @@ use crate::store;
 pub(crate) struct AppStatus {
     pub(crate) cartridge: Cartridge,
     pub(crate) apps: Service<AppsApi>,
+    /// The largest content that is compressed, in bytes.
+    pub(crate) compressed_bytes_max: u64,
 }
 
 /// Which app.
@@ -87,10 +89,11 @@ impl Operate for AppStatus {
     async fn operate(&self, call: &Call, input: Input) -> Result<Self::Output> {
         let found = find_app(&self.apps, call, &input.app).await?;
         let app = found.id;
+        let bytes_max = self.compressed_bytes_max;
         let read = self.cartridge.scan(move |reader| {
             let active = store::active(reader, app)?;
             let uncompressed = match &active {
-                Some(active) => store::count_uncompressed(reader, &active.id)?,
+                Some(active) => store::uncompressed(reader, &active.id, bytes_max)?.len() as u64,
                 None => 0,
             };
             let pending = store::pending_of_app(reader, &app.to_string())?;

@@ -58,7 +58,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The most findings of one file that are kept. One more says how many were not.
+/// The most findings of one file that are kept, but for the first error. One more says how many were
+/// not.
 pub const FINDINGS_MAX: usize = 100;
 
 /// The findings of one file, while it is read.
@@ -115,8 +116,9 @@ impl Findings {
         message: String,
         fix: &str,
     ) {
-        // An error is never dropped: it decides.
-        if self.kept.len() >= FINDINGS_MAX && severity == Severity::Warning {
+        // The first error is never dropped: it decides.
+        let is_needed = severity == Severity::Error && !self.kept.iter().any(Finding::is_error);
+        if self.kept.len() >= FINDINGS_MAX && !is_needed {
             self.dropped += 1;
             return;
         }

@@ -14,7 +14,10 @@ pub(crate) use pending::{
     abandon, announced_size, delete_pending_files, delete_pending_row, expired_pending,
     find_pending, insert_pending, pending_of_app, set_new_files, set_visibility,
 };
-pub(crate) use variants::{count_uncompressed, is_variant, variants_of};
+pub(crate) use variants::{
+    Uncompressed, apps_that_serve, forget_variants, insert_variants, is_variant, served_after,
+    stale_variants, uncompressed, variants_of,
+};
 
 /// Reads on the calling thread; on a scanning thread when that takes too long there, as it may on a
 /// busy machine however little is read.

@@ -81,7 +81,7 @@ async fn what_a_pending_deployment_waits_for_stays() {
 
 #[tokio::test]
 async fn nothing_is_deleted_while_a_plugin_that_stores_content_is_left_out() {
-    let mut world = World::new().await;
+    let mut world = World::configured(&[]).await;
     let old = Site::new().file("index.html", "old").file("a.bin", noise(400_000));
     let old = world.upload("blog", &old).await.json()["data"]["deployment_id"].clone();
     world.deploy("blog", &Site::new().file("index.html", "new")).await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its archive has failed")]
 
+mod compressed;
 mod deploys;
 mod garbage;
 mod good;
@@ -10,6 +11,7 @@ mod lists;
 mod moves;
 mod mutations;
 mod probe;
+mod published;
 mod serving;
 mod site_rules;
 mod uploads;

@@ -127,7 +127,19 @@ impl World {
         Self::with(&[]).await
     }
 
+    /// Without compression in the background, unless the settings say so: it would add contents while
+    /// tests count them.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        const COMPRESSION: &str = "hosting.precompress_bytes_max";
+        let mut settings = settings.to_vec();
+        if !settings.iter().any(|(name, _)| *name == COMPRESSION) {
+            settings.push((COMPRESSION, "0"));
+        }
+        Self::configured(&settings).await
+    }
+
+    /// With these settings and no other.
+    pub(crate) async fn configured(settings: &[(&str, &str)]) -> Self {
         let probe = BuiltIn { name: "probe", root: fazt_sdk::export::root_of::<Probe> };
         let clock = Arc::new(SkippingClock::new());
         let time: Option<Arc<dyn fazt_testkit::Clock>> = Some(Arc::clone(&clock) as _);

@@ -21,6 +21,16 @@ struct At {
     query: String,
 }
 
+/// How redirects never end.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Endless {
+    /// They do, whatever is asked.
+    Always(String),
+    /// They do for addresses that no file answers, and only the author knows whether there are such:
+    /// `/* /en/:splat` is an idiom.
+    WithoutFile(String),
+}
+
 /// The findings for all rules that lead into a circle, each circle once.
 pub(super) fn find(redirects: &Redirects, file_exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut circles = BTreeSet::new();
@@ -30,9 +40,17 @@ pub(super) fn find(redirects: &Redirects, file_exists: &dyn Fn(&str) -> bool) ->
         }
     }
     let mut findings = Findings::of(super::super::REDIRECTS_FILE);
-    for (line, message) in circles {
-        let fix = "end it at a page: a path that no rule matches, or a file";
-        findings.error(line, Finding::LOOP, message, fix);
+    for (line, circle) in circles {
+        match circle {
+            Endless::Always(message) => {
+                let fix = "end it at a page: a path that no rule matches, or a file";
+                findings.error(line, Finding::LOOP, message, fix);
+            }
+            Endless::WithoutFile(message) => {
+                let fix = "write a rule for the missing ones above it: `/en/* /404.html 404`";
+                findings.without_effect(line, message, fix);
+            }
+        }
     }
     findings.done()
 }
@@ -42,7 +60,7 @@ fn follow(
     redirects: &Redirects,
     rule: &Rule,
     file_exists: &dyn Fn(&str) -> bool,
-) -> Option<(u32, String)> {
+) -> Option<(u32, Endless)> {
     // A visitor who just meets the conditions of the rule, and stays the same on the way.
     let language = rule.conditions.languages.first().map(|language| language.as_bytes());
     let cookie = rule.conditions.cookies.first().map(|name| format!("{name}=1"));
@@ -63,14 +81,21 @@ fn follow(
             let circle = &steps[start..];
             let first = circle.iter().map(|(_, line)| *line).min()?;
             let path = circle.iter().find(|(_, line)| *line == first).map(|(at, _)| &*at.path)?;
-            return Some((first, format!("{} leads back to itself", display(path))));
+            let message = format!("{} leads back to itself", display(path));
+            return Some((first, Endless::Always(message)));
         }
         if steps.len() > REDIRECTS_MAX {
-            let message = format!(
-                "{} leads on for more than {REDIRECTS_MAX} redirects, and browsers give up",
-                display(&steps.first()?.0.path)
-            );
-            return Some((rule.line, message));
+            let start = display(&steps.first()?.0.path);
+            let is_certain = rule.is_forced || !next.path.contains(SOMETHING);
+            let endless = match is_certain {
+                true => Endless::Always(format!(
+                    "{start} leads on for more than {REDIRECTS_MAX} redirects, and browsers give up"
+                )),
+                false => Endless::WithoutFile(format!(
+                    "{start} leads on and on where there is no file, and browsers give up"
+                )),
+            };
+            return Some((rule.line, endless));
         }
         at = next;
     }

@@ -296,12 +296,12 @@ fn circles_are_found_and_the_idioms_are_none() {
     let circles = |rules: &str, files: &[&str]| -> Vec<u32> {
         let (redirects, _) = Redirects::parse(rules.as_bytes());
         let findings = redirects.loops(|path| files.contains(&path));
-        assert!(findings.iter().all(|one| one.is_error() && one.code == Finding::LOOP));
+        assert!(findings.iter().all(|one| one.is_error() && one.code == Finding::LOOP), "{rules}");
         findings.iter().map(|one| one.line).collect()
     };
     for (rules, expected) in [
         ("/* /x 301", vec![1]),
-        ("/* /x/:splat", vec![1]),
+        ("/* /x/:splat 301!", vec![1]),
         ("/a/* /a", vec![1]),
         ("/a /b\n/b /c\n/c /a", vec![1]),
         ("/x /a\n/a /b\n/b /a/", vec![2]),
@@ -328,10 +328,20 @@ fn circles_are_found_and_the_idioms_are_none() {
     ] {
         assert_eq!(circles(rules, &[]), [0; 0], "{rules}");
     }
+    let findings = read("/* /en/:splat 302").loops(|_| false);
+    assert!(findings.len() == 1 && !findings[0].is_error(), "{findings:?}");
+    assert_eq!(read("/en/* /404.html 404\n/* /en/:splat 302").loops(|_| false), []);
     assert_eq!(circles("/* /maintenance 302", &["/maintenance"]), [0; 0]);
     assert_eq!(circles("/* /maintenance 302!", &["/maintenance"]), [1]);
     let chain: String = (0..30).map(|at| format!("/{at} /{}\n", at + 1)).collect();
     assert_eq!(circles(&chain, &[]).len(), 10, "30 redirects are more than browsers follow");
+    let chain: String = (0..300).map(|at| format!("/{at} /{}\n", at + 1)).collect();
+    let findings = read(&chain).loops(|_| false);
+    assert_eq!(findings.len(), 101);
+    assert_eq!(findings[100].message, "and 180 more like these");
+    let warnings = "/a\n".repeat(200);
+    let (_, findings) = Redirects::parse(format!("{warnings}{}", "x".repeat(3_000)).as_bytes());
+    assert!(findings.iter().any(Finding::is_error), "an error is not lost among warnings");
 }
 
 #[test]
