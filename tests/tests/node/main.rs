@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod broken_uploads;
 mod copies;
 mod disk_full;
 mod exclusive;
