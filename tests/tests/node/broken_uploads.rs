@@ -109,7 +109,7 @@ fn a_node_that_is_killed_during_a_deploy_has_the_old_site_or_the_new_one() {
         if served > 0 {
             for (name, content) in names.iter().zip(contents_of(served)) {
                 let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
-                assert!(node.get("blog.localhost", path).body == content, "{served} {name}");
+                assert!(node.get("blog.localhost", &path).body == content, "{served} {name}");
             }
         }
         let verified = node.ask(&Request::admin("POST", "/api/system/cartridge/verify"));
