@@ -386,7 +386,13 @@ impl Kernel {
         let router = Arc::new(Router { core: Arc::clone(&self.core) });
         let blobs = Arc::new(Blobs(self.core.cartridge.clone()));
         let options = edge::Options { limits: self.limits()?, ..edge::Options::default() };
-        let server = Edge::new(router, blobs, options, Arc::clone(self.core.cartridge.clock()));
+        let clock = Arc::clone(self.core.cartridge.clock());
+        let server = Arc::new(Edge::new(router, blobs, options, clock));
+        let watched = Arc::downgrade(&server);
+        self.core.telemetry.watch_edge(move || watched.upgrade().map(|server| server.figures()));
+        if self.core.config.get("server.access_log")?.as_bool() == Some(true) {
+            self.core.telemetry.access_log.open()?;
+        }
         let stopping = watch::Sender::new(false);
         let mut stopped = stopping.subscribe();
         let mut task = JoinSet::new();

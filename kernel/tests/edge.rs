@@ -15,6 +15,8 @@ mod lifecycle;
 mod mutated;
 #[path = "edge/node.rs"]
 mod node;
+#[path = "edge/rates.rs"]
+mod rates;
 #[path = "edge/responses.rs"]
 mod responses;
 #[path = "edge/sockets.rs"]

@@ -123,6 +123,12 @@ impl Request {
         self.text(self.head.method)
     }
 
+    /// The method as bytes, upper-case.
+    #[must_use]
+    pub fn raw_method(&self) -> &[u8] {
+        self.bytes(self.head.method)
+    }
+
     /// The canonical host: lower-case, no port.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -113,7 +113,7 @@ impl Launch {
             port.map(Ok).or(ended.map(Err))
         });
         match came {
-            Some(Ok(port)) => Ok(Node::new(child, errors, port, &self.db)),
+            Some(Ok(port)) => Ok(Node::new(child, (out, errors), port, &self.db)),
             Some(Err(status)) => {
                 let err = all_of(&errors);
                 Err(Ended { code: status.code(), err, took: watch.elapsed() })

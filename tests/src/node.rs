@@ -88,14 +88,15 @@ impl Home {
 #[derive(Debug)]
 pub struct Node {
     child: Child,
+    output: File,
     errors: File,
     db: PathBuf,
     port: u16,
 }
 
 impl Node {
-    pub(crate) fn new(child: Child, errors: File, port: u16, db: &Path) -> Self {
-        Self { child, errors, port, db: db.to_owned() }
+    pub(crate) fn new(child: Child, (output, errors): (File, File), port: u16, db: &Path) -> Self {
+        Self { child, output, errors, port, db: db.to_owned() }
     }
 
     /// The port that it listens on.
@@ -171,6 +172,12 @@ impl Node {
     #[must_use]
     pub fn deploy<N: AsRef<str>, C: AsRef<[u8]>>(&self, app: &str, files: &[(N, C)]) -> Answer {
         self.ask(&Request::deploy(app, archive(files)))
+    }
+
+    /// What it said on standard output so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        all_of(&self.output)
     }
 
     /// What it said on standard error so far.

@@ -60,11 +60,14 @@ impl Operate for InfoOfApp {
                 bytes: row.bytes,
             }));
         }
+        let origin = core.directory.now().app(app.id).and_then(|app| app.forked_from);
+        // A key for one app does not learn which others there are.
+        let origin = origin.filter(|_| call.limited_to().is_none());
         Ok(Info {
             id: app.id,
             name: app.name,
             created_at_ms: app.created_at_ms,
-            forked_from: core.directory.now().app(app.id).and_then(|app| app.forked_from),
+            forked_from: origin,
             aliases: app.aliases,
             urls: app.urls,
             usage,

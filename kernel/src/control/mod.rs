@@ -185,5 +185,6 @@ pub(crate) fn server_settings() -> Vec<Setting> {
         Setting::host_name("domain", "localhost").doc("The node's own name; apps are labels below it. `localhost` serves *.localhost on this machine."),
         Setting::text("host", "").doc("The address to listen on. Empty: this machine only while the domain is localhost, every address otherwise."),
         Setting::integer("port", 8080, 0, 65_535).doc("The port to listen on; 0 takes any free one."),
+        Setting::switch("access_log", false).doc("Whether each request is one line of JSON on standard output."),
     ]
 }

@@ -44,7 +44,7 @@ impl Operate for Status {
             pid: std::process::id(),
             uptime_ms: core.monotonic_ns() / 1_000_000,
             apps: core.directory.now().apps.len(),
-            requests: counters.requests.load(Ordering::Relaxed),
+            requests: counters.requests(),
             panics: counters.panics.load(Ordering::Relaxed),
             plugins_failed: core
                 .registry

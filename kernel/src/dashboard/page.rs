@@ -137,7 +137,7 @@ pub(super) fn overview(core: &Core) -> Result<Response> {
         body,
         "<p class=\"note\">Version {} · {} requests answered · {} panics caught</p><h2>Apps</h2>",
         env!("CARGO_PKG_VERSION"),
-        core.telemetry.counters.requests.load(Ordering::Relaxed),
+        core.telemetry.counters.requests(),
         core.telemetry.counters.panics.load(Ordering::Relaxed),
     )
     .map_err(failed)?;

@@ -18,9 +18,18 @@ pub enum Shape {
 impl Shape {
     /// What fits a request: JSON under `/api` and for clients that ask for it, else text.
     #[must_use]
-    pub fn of<'a>(path: &str, mut accept: impl Iterator<Item = &'a [u8]>) -> Self {
-        let is_api = path == "/api" || path.starts_with("/api/");
+    pub fn of<'a>(path: &str, accept: impl Iterator<Item = &'a [u8]>) -> Self {
+        Self::wanted(Self::is_of_api(path), accept)
+    }
+
+    /// The same, for who knows already whether the path is one of an API.
+    pub(crate) fn wanted<'a>(is_api: bool, mut accept: impl Iterator<Item = &'a [u8]>) -> Self {
         if is_api || accept.any(|value| contains(value, b"json")) { Self::Json } else { Self::Text }
+    }
+
+    /// Whether programs, not people, read what is at `path`.
+    pub(crate) fn is_of_api(path: &str) -> bool {
+        path == "/api" || path.starts_with("/api/")
     }
 }
 

@@ -100,6 +100,10 @@ limits! {
     connections_per_address: Count = 256, 1 => 1_000_000;
     "Open connections in all; 0 derives it from the process's limit of open files."
     connections: Count = 0, 0 => 10_000_000;
+    "Requests per second of one address (IPv4 /32, IPv6 /64) over time; 429 above. 0 limits nothing."
+    requests_per_second: Count = 0, 0 => 1_000_000;
+    "Requests that one address may make at once before `requests_per_second` holds."
+    request_burst: Count = 200, 1 => 1_000_000;
     "Largest WebSocket message, in either direction; the connection is closed with 1009 above."
     socket_message_bytes: Bytes = MIB, 125 => GIB;
     "Bytes queued towards one WebSocket client; the connection is closed with 1013 above."

@@ -32,6 +32,7 @@ mod handshake;
 mod listener;
 mod mailbox;
 mod prepared;
+mod rate;
 mod request;
 mod response;
 mod server;

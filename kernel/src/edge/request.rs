@@ -27,27 +27,26 @@ pub(super) struct Rules<'a> {
     pub(super) trusted: &'a [address::Range],
 }
 
-/// Makes the canonical request. `expects_socket` says that the handshake was checked.
+/// Makes the canonical request; whether it asks for a socket is not looked at.
 ///
 /// # Errors
 /// The refusal that fits; the connection is closed after it.
 pub(super) fn canonical(
     parts: &Parts,
+    survey: &Survey<'_>,
     body: Incoming,
     link: &Arc<Link>,
     rules: &Rules<'_>,
     request_id: RequestId,
-    expects_socket: bool,
 ) -> Result<EdgeRequest, Refusal> {
     let method = method(&parts.method)?;
-    let survey = Survey::of(&parts.headers);
     survey.check_transfer_encoding()?;
     let raw_path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
     if target_len(&parts.uri) as u64 > rules.limits.uri_bytes {
         return Err(Refusal::new(414, "URI_TOO_LONG", "the address is too long"));
     }
-    let authority = authority(&parts.uri, &survey)?;
+    let authority = authority(&parts.uri, survey)?;
     let path = canonical::path(raw_path.as_bytes()).map_err(bad)?;
 
     let mut text = Text::with_capacity(
@@ -74,7 +73,7 @@ pub(super) fn canonical(
         fields.push(Field { name, value: text.push(value.as_bytes()) });
     }
 
-    let origin = Origin::of(link, &parts.headers, &survey, rules.trusted);
+    let origin = Origin::of(link, &parts.headers, survey, rules.trusted);
     let (raw_body, body_limit) = if body.is_end_stream() {
         (ROption::RNone, BodyLimit(None))
     } else {
@@ -104,7 +103,7 @@ pub(super) fn canonical(
         local: origin.local,
         carries_credentials: survey.carries_credentials,
         accept: survey.accept.cloned(),
-        expects_socket,
+        expects_socket: false,
         peer_uid: link.peer.uid,
         body_limit,
     })
@@ -151,7 +150,7 @@ fn method(method: &http::Method) -> Result<Method, Refusal> {
 
 /// What one walk over the header fields finds.
 #[derive(Default)]
-struct Survey<'a> {
+pub(super) struct Survey<'a> {
     host: Option<&'a HeaderValue>,
     hosts: u32,
     coding: Option<&'a HeaderValue>,
@@ -159,12 +158,14 @@ struct Survey<'a> {
     accept: Option<&'a HeaderValue>,
     carries_credentials: bool,
     was_forwarded: bool,
+    /// There is an `Upgrade` field.
+    pub(super) asks_upgrade: bool,
     /// Of all names and values together.
     bytes: usize,
 }
 
 impl<'a> Survey<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let mut survey = Self::default();
         for (name, value) in headers {
             let name = name.as_str();
@@ -178,6 +179,7 @@ impl<'a> Survey<'a> {
                     survey.coding = Some(value);
                     survey.codings += 1;
                 }
+                "upgrade" => survey.asks_upgrade = true,
                 "accept" => survey.accept = survey.accept.or(Some(value)),
                 "cookie" | "authorization" => survey.carries_credentials = true,
                 // Only proxies send these.

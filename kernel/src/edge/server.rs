@@ -1,5 +1,6 @@
 //! The server: accepts, keeps the set of connections, stops without cutting anybody short.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,9 +14,11 @@ use tokio::task::JoinSet;
 
 use super::address::Range;
 use super::connection::{self, Link, Order, Peer};
+use super::failure::Refusal;
 use super::gateway::{BlobSource, Gateway};
 use super::limits::Limits;
 use super::listener::{Accepted, Listener, Setback, setback};
+use super::rate::Rates;
 use super::response::Blobs;
 use super::sweeper::{Connections, Full, Place, SWEEP};
 use super::transport::{Metered, Transport};
@@ -46,6 +49,8 @@ pub struct Figures {
     pub requests: u64,
     /// Requests answered with 504.
     pub requests_timed_out: u64,
+    /// Requests answered with 429: their sender made too many.
+    pub requests_limited: u64,
     /// Panics caught; each one is a defect.
     pub panics: u64,
 }
@@ -64,6 +69,7 @@ pub(super) struct Counters {
     swept: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) timed_out: AtomicU64,
+    pub(super) limited: AtomicU64,
     pub(super) panics: AtomicU64,
 }
 
@@ -75,6 +81,7 @@ pub(super) struct Shared<G> {
     pub(super) trusted: Vec<Range>,
     pub(super) http1: http1::Builder,
     pub(super) counters: Counters,
+    rates: Option<Rates>,
     connections: Arc<Connections>,
     clock: Arc<dyn Clock>,
     ids: AtomicU64,
@@ -84,6 +91,20 @@ impl<G> Shared<G> {
     /// Brings the coarse clock of the connections up to date.
     pub(super) fn update_clock(&self) {
         self.connections.set_now(self.clock.monotonic());
+    }
+
+    /// Counts a request of `client`.
+    ///
+    /// # Errors
+    /// The refusal, when its sender makes too many.
+    pub(super) fn count(&self, client: impl FnOnce() -> IpAddr) -> Result<(), Refusal> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        rates.take(client(), self.clock.monotonic()).map_err(|wait| {
+            self.counters.limited.fetch_add(1, Relaxed);
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            Refusal::new(429, "RATE_LIMITED", "this address makes too many requests")
+                .with("retry-after", seconds.to_string())
+        })
     }
 
     /// An id that no other request of this process has, and that tells nothing about their number.
@@ -118,6 +139,7 @@ impl<G: Gateway> Edge<G> {
                 gateway,
                 blobs,
                 http1: http1(&limits),
+                rates: Rates::new(limits.requests_per_second, limits.request_burst),
                 connections,
                 limits,
                 trusted: trusted_proxies,
@@ -173,6 +195,7 @@ impl<G: Gateway> Edge<G> {
             connections_swept: counters.swept.load(Relaxed),
             requests: counters.requests.load(Relaxed),
             requests_timed_out: counters.timed_out.load(Relaxed),
+            requests_limited: counters.limited.load(Relaxed),
             panics: counters.panics.load(Relaxed),
         }
     }
@@ -255,7 +278,7 @@ fn admit<G: Gateway>(shared: &Arc<Shared<G>>, accepted: Accepted) {
     }
 }
 
-fn is_trusted<G>(shared: &Shared<G>, ip: std::net::IpAddr) -> bool {
+fn is_trusted<G>(shared: &Shared<G>, ip: IpAddr) -> bool {
     shared.trusted.iter().any(|range| range.contains(ip))
 }
 

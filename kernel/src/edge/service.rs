@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::Ipv6Addr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use fazt_sdk::call::RequestId;
 use fazt_sdk::{Error, ErrorKind};
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -31,7 +32,7 @@ use super::socket::Upgrade;
 struct Exchange {
     id: RequestId,
     is_head: bool,
-    uri: Uri,
+    is_api: bool,
     accept: Option<HeaderValue>,
     link: Arc<Link>,
 }
@@ -51,12 +52,23 @@ pub(super) async fn answer<G: Gateway>(
     let (mut parts, body) = request.into_parts();
     let understood = understand(&shared, &link, &mut parts, body, id);
     let Parts { method, uri, mut headers, .. } = parts;
-    let accept = headers.get(header::ACCEPT).cloned();
-    let exchange = Exchange { id, is_head: method == Method::HEAD, uri, accept, link };
+    let is_api = Shape::is_of_api(uri.path());
+    drop(uri);
+    let mut exchange = Exchange { id, is_head: method == Method::HEAD, is_api, accept: None, link };
     let (request, opening) = match understood {
         Ok(understood) => understood,
-        Err(refusal) => return Ok(refuse(&shared, exchange, refusal, true).await),
+        Err(refusal) => {
+            exchange.accept = headers.remove(header::ACCEPT);
+            return Ok(refuse(&shared, exchange, refusal, true).await);
+        }
     };
+    exchange.accept.clone_from(&request.accept);
+    // Whoever opens the control socket is the owner.
+    if request.peer_uid.is_none()
+        && let Err(refusal) = shared.count(|| Ipv6Addr::from(request.raw.head.client).into())
+    {
+        return Ok(refuse(&shared, exchange, refusal, false).await);
+    }
     // The request's own map is emptied and filled again: it has room already.
     headers.clear();
     // Pinned where it is made: moving it costs more than answering from memory.
@@ -91,10 +103,16 @@ fn understand<G: Gateway>(
     body: Incoming,
     id: RequestId,
 ) -> Result<(EdgeRequest, Option<Opening>), Refusal> {
-    let handshake = handshake::read(&parts.method, parts.version, &parts.headers)?;
-    let opening = handshake.zip(parts.extensions.remove::<OnUpgrade>());
+    let survey = request::Survey::of(&parts.headers);
+    let opening = if survey.asks_upgrade {
+        let handshake = handshake::read(&parts.method, parts.version, &parts.headers)?;
+        handshake.zip(parts.extensions.remove::<OnUpgrade>())
+    } else {
+        None
+    };
     let rules = request::Rules { limits: &shared.limits, trusted: &shared.trusted };
-    let request = request::canonical(parts, body, link, &rules, id, opening.is_some())?;
+    let mut request = request::canonical(parts, &survey, body, link, &rules, id)?;
+    request.expects_socket = opening.is_some();
     Ok((request, opening))
 }
 
@@ -162,7 +180,7 @@ async fn refuse<G: Gateway>(
     closes: bool,
 ) -> Response<Outgoing> {
     let accept = exchange.accept.iter().map(HeaderValue::as_bytes);
-    let raw = refusal.into_response(Shape::of(exchange.uri.path(), accept), exchange.id);
+    let raw = refusal.into_response(Shape::wanted(exchange.is_api, accept), exchange.id);
     match response::check(raw, HeaderMap::new(), exchange.is_head, &shared.blobs).await {
         Ok(Checked::Plain(plain)) => plain.finish(exchange.link, exchange.id, closes),
         // Only an error whose own text is no header value ends here.

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fazt_sdk::{Error, Result};
 
+use crate::edge::canonical;
+
 /// The address of a node that a key may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeAddress {
@@ -56,6 +58,9 @@ impl NodeAddress {
             }
             None => usual_port(is_tls),
         };
+        // The http crate lets brackets through that enclose nothing.
+        canonical::authority(authority.as_str().trim_end_matches(':').as_bytes())
+            .map_err(|error| invalid(&error.to_string()))?;
         let address = Self { is_tls, host, port };
         if !is_tls && address.loopback().is_none() {
             let hint = format!("use https://{authority}");

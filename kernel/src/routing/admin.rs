@@ -21,6 +21,7 @@ use crate::access::Identity;
 use crate::dashboard;
 use crate::edge::{self, EdgeRequest, Shape};
 use crate::registry::contained::stopped;
+use crate::telemetry::metrics;
 
 /// How a request proved who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,12 @@ async fn run(core: &Arc<Core>, identity: Identity, request: EdgeRequest) -> RawR
 pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeRequest) -> RawResponse {
     let request_id = request.request_id;
     let path = head::text(&request.raw.head, request.raw.head.path);
+    if path == "/metrics" {
+        return match call.has(Scope::Read) && call.limited_to().is_none() {
+            true => metrics::page(core).into_raw(),
+            false => fail(core, &metrics_refused(&call), Shape::Text, request_id),
+        };
+    }
     if !path.starts_with("/api/") {
         let shape = Shape::of(path, head::values(&request.raw.head, "accept"));
         return match dashboard::answer(core, call, request).await {
@@ -130,6 +137,15 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
     match outcome {
         Ok(response) => response.header("cache-control", "no-store").into_raw(),
         Err(error) => fail(core, &error, Shape::Json, request_id),
+    }
+}
+
+fn metrics_refused(call: &Call) -> Error {
+    match call.principal() {
+        Principal::Anonymous => Error::unauthenticated(
+            "the metrics need a key; make one with `fazt server create-key --scopes read`",
+        ),
+        _ => Error::denied("the metrics need a key with the scope `read` that is for all apps"),
     }
 }
 

@@ -16,8 +16,8 @@ mod split;
 mod surface;
 pub(crate) mod table;
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use abi_stable::std_types::RResult;
 use fazt_abi::http::{RawRequestHead, RawResponse, Span};
@@ -71,14 +71,17 @@ impl Dispatch {
 
 impl Gateway for Router {
     async fn handle(&self, request: EdgeRequest) -> RawResponse {
-        self.core.telemetry.counters.requests.fetch_add(1, Ordering::Relaxed);
         let led = Led::of(&self.core, &request);
-        if !self.core.events.wants_requests() {
-            return self.answer(led, request).await;
+        let telemetry = &self.core.telemetry;
+        if !self.core.events.wants_requests() && !telemetry.access_log.is_open() {
+            let response = self.answer(led, request).await;
+            telemetry.counters.count_response(response.status);
+            return response;
         }
         let observed = Observed::of(&self.core, &request, led.app());
         let response = self.answer(led, request).await;
-        observed.publish(&self.core, response.status);
+        telemetry.counters.count_response(response.status);
+        observed.tell(&self.core, response.status);
         response
     }
 
@@ -126,11 +129,8 @@ impl Router {
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();
         }
-        let (is_api, accept) = (path == "/api" || path.starts_with("/api/"), request.accept.take());
-        let shape = || {
-            let asks_json = || Shape::of("", accept.iter().map(HeaderValue::as_bytes));
-            if is_api { Shape::Json } else { asks_json() }
-        };
+        let (is_api, accept) = (Shape::is_of_api(path), request.accept.take());
+        let shape = || Shape::wanted(is_api, accept.iter().map(HeaderValue::as_bytes));
         if request.carries_credentials {
             remove_credentials(&mut request.raw.head);
         }
@@ -311,12 +311,22 @@ fn report(core: &Core, source: &str, request_id: RequestId, error: &Error) {
     core.telemetry.failure(source, error.message(), error, &fields.to_string());
 }
 
+/// The first value of a header, what of it is text.
+fn first_value(head: &RawRequestHead, name: &str) -> String {
+    let value = head::values(head, name).next().unwrap_or_default();
+    String::from_utf8_lossy(value).into_owned()
+}
+
 /// What is told about a request once it was answered.
 struct Observed {
     app: Option<AppId>,
     host: String,
     path: String,
     method: Method,
+    client: Ipv6Addr,
+    agent: String,
+    referrer: String,
+    request_id: RequestId,
     started_ns: u64,
 }
 
@@ -328,18 +338,42 @@ impl Observed {
             host: head::text(head, head.host).to_owned(),
             path: head::text(head, head.path).to_owned(),
             method: request.method,
+            client: Ipv6Addr::from(head.client),
+            agent: first_value(head, "user-agent"),
+            referrer: first_value(head, "referer"),
+            request_id: request.request_id,
             started_ns: core.monotonic_ns(),
         }
     }
 
-    fn publish(self, core: &Core, status: u16) {
+    fn tell(self, core: &Core, status: u16) {
+        let duration_us = core.monotonic_ns().saturating_sub(self.started_ns) / 1_000;
+        core.telemetry.access_log.record(
+            &core.telemetry,
+            &serde_json::json!({
+                "at_ms": core.now_ms(),
+                "client": self.client.to_canonical().to_string(),
+                "method": self.method.as_str(),
+                "host": self.host,
+                "path": self.path,
+                "status": status,
+                "duration_us": duration_us,
+                "app": self.app.map(|app| app.to_string()),
+                "user_agent": self.agent,
+                "referrer": self.referrer,
+                "request_id": self.request_id.to_string(),
+            }),
+        );
+        if !core.events.wants_requests() {
+            return;
+        }
         let event = fazt_sdk::event::RequestFinished {
             app: self.app,
             host: self.host,
             path: self.path,
             method: self.method.as_str().to_owned(),
             status,
-            duration_us: core.monotonic_ns().saturating_sub(self.started_ns) / 1_000,
+            duration_us,
             at_ms: core.now_ms(),
         };
         core.events.publish(

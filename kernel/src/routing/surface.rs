@@ -84,8 +84,11 @@ fn preview(label: &str, directory: &Snapshot) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::directory::{Alias, Domain};
+    use crate::edge::canonical;
 
     #[test]
     fn hosts_lead_where_the_directory_says() {
@@ -162,6 +165,78 @@ mod tests {
             ("", Place::Unknown),
         ] {
             assert_eq!(place(host, "example.com", &directory), expected, "{host}");
+        }
+    }
+
+    /// Where a request leads that spells its host like this; nothing when it is refused.
+    fn led(spelled: &str, directory: &Snapshot) -> Option<Place> {
+        let authority = canonical::authority(spelled.as_bytes()).ok()?;
+        Some(place(&authority.host, "example.com", directory))
+    }
+
+    fn directory() -> Snapshot {
+        let app = AppId::from_key(*b"000000000000").unwrap();
+        let mut directory = Snapshot::default();
+        for name in ["blog", "a--b", "0"] {
+            let alias = Alias { name: name.to_owned(), target: Target::App(app), created_at_ms: 0 };
+            Arc::make_mut(&mut directory.aliases).insert(name.to_owned(), Arc::new(alias));
+        }
+        directory
+    }
+
+    proptest! {
+        #[test]
+        fn however_a_host_is_spelled_it_leads_to_one_place(
+            host in "(blog|a--b|admin|root|none|k3x--blog|0)?\\.?example\\.com",
+            upper in prop::collection::vec(any::<bool>(), 40),
+            dot: bool,
+            port in prop::option::of(1_u16..),
+        ) {
+            let letters = host.chars().zip(upper.into_iter().chain(std::iter::repeat(false)));
+            let name: String = letters
+                .map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter })
+                .collect();
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            let spelled = format!("{name}{}{port}", if dot { "." } else { "" });
+            let directory = directory();
+            prop_assert_eq!(led(&spelled, &directory), led(&host, &directory));
+        }
+
+        #[test]
+        fn one_name_alone_leads_to_the_owners_surface(
+            host in prop_oneof![
+                "[a-zA-Z0-9.:@%_\\[\\]-]{0,20}",
+                "[a-z0-9.:@%_-]{0,6}(admin|ADMIN)[a-z0-9.:@%_-]{0,6}(example.com)?[.:0-9a-z]{0,4}",
+            ],
+        ) {
+            if led(&host, &directory()) == Some(Place::Admin) {
+                let authority = canonical::authority(host.as_bytes()).unwrap();
+                prop_assert_eq!(&*authority.host, "admin.example.com");
+            }
+        }
+
+        #[test]
+        fn a_label_leads_to_its_own_app_or_to_a_preview_of_it_and_nowhere_else(
+            label in "[a-z0-9-]{1,12}",
+        ) {
+            let directory = directory();
+            match place(&format!("{label}.example.com"), "example.com", &directory) {
+                Place::App { preview_bytes: 0, .. } => {
+                    prop_assert!(directory.aliases.contains_key(&label));
+                }
+                Place::App { preview_bytes, .. } => {
+                    let bytes = usize::try_from(preview_bytes).unwrap();
+                    let (preview, rest) = label.split_at(bytes);
+                    prop_assert!(preview.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+                    let alias = rest.strip_prefix("--").unwrap();
+                    prop_assert!(directory.aliases.contains_key(alias));
+                    prop_assert!(!directory.aliases.contains_key(&label));
+                }
+                place => prop_assert!(
+                    matches!(place, Place::Unknown | Place::Admin | Place::Node),
+                    "{:?}", place
+                ),
+            }
         }
     }
 }

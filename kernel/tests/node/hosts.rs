@@ -198,3 +198,72 @@ async fn methods_that_an_address_does_not_have_are_named() {
         node.exchange(Connection::Loopback, "blog.localhost", head, "/_fazt/health", &[], "");
     assert_eq!(answer.await.status, 200);
 }
+
+/// A request cannot make the node send anybody to a host that it made up.
+#[tokio::test]
+async fn no_answer_leads_to_a_host_that_the_request_named() {
+    let node = node("example.com").await;
+    let redirect = json!({ "name": "old", "redirect": "https://new.example/" });
+    node.operate(Method::Post, "/api/aliases", redirect).await.unwrap();
+    for connection in [Connection::PlainHttp, Connection::Tls, Connection::Loopback] {
+        for host in [
+            "evil.example",
+            "example.com.evil.example",
+            "evil.example.com",
+            "old.example.com.evil.example",
+            "old.example.com",
+            "blog.example.com",
+            "example.com",
+            "admin.example.com",
+            "k3x--old.example.com",
+        ] {
+            for path in
+                ["/", "//evil.example/", "/a/../..//evil.example", "/login?next=//evil.example"]
+            {
+                let forwarded = [("x-forwarded-host", "evil.example")];
+                let answer =
+                    node.exchange(connection, host, Method::Get, path, &forwarded, "").await;
+                let location = answer.header("location").unwrap_or_default();
+                let is_own = location.is_empty()
+                    || location.starts_with("https://new.example")
+                    || (location.starts_with('/') && !location.starts_with("//"));
+                assert!(is_own, "{host}{path} leads to {location}");
+                assert!(host == "old.example.com" || !location.starts_with("https"), "{host}");
+            }
+        }
+    }
+}
+
+/// Whoever has no business on the admin surface gets nothing there by spelling its host in a new way.
+#[tokio::test]
+async fn a_visitors_cookies_open_nothing_under_names_of_the_machine() {
+    let node = node("example.com").await;
+    let cookies = [
+        ("cookie", "fazt_session=visitor; __Host-fazt_s=visitor; __Host-fazt_split=visitor"),
+        ("authorization", "Bearer visitor"),
+    ];
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "0.0.0.0",
+        "admin.localhost",
+        "admin.example.com",
+        "root.example.com",
+        "blog.example.com",
+        "k3x--admin.example.com",
+        "admin--blog.example.com",
+        "admin.blog.example.com",
+    ] {
+        for connection in [Connection::Loopback, Connection::PlainHttp, Connection::Tls] {
+            for path in ["/api/apps", "/api/keys", "/api/sql", "/api/settings", "/api/domains"] {
+                let answer = node.exchange(connection, host, Method::Get, path, &cookies, "").await;
+                assert!(
+                    matches!(answer.status, 401 | 403 | 404 | 405),
+                    "{host}{path}: {}",
+                    answer.status
+                );
+            }
+        }
+    }
+}

@@ -344,3 +344,23 @@ async fn forms_that_cannot_be_read_are_refused() {
         assert_eq!(answer.await.status, status, "{}", &body[..body.len().min(20)]);
     }
 }
+
+/// What read or set the owner's cookie is kept by nobody in between.
+#[tokio::test]
+async fn no_cache_keeps_what_read_or_set_a_cookie() {
+    let node = TestKernel::with(vec![]).await.unwrap();
+    let body = format!("token={}", link_token(&node).await);
+    let set = ask(&node, Method::Post, "/login", &[OWN_ORIGIN], &body).await;
+    assert!(set.header("set-cookie").is_some());
+    let cookie = set.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let mut answers = vec![("POST /login", set)];
+    for path in ["/", "/api/apps", "/api/none", "/login"] {
+        answers.push((path, ask(&node, Method::Get, path, &[("cookie", &cookie)], "").await));
+    }
+    let end = [("cookie", cookie.as_str()), OWN_ORIGIN];
+    answers.push(("POST /logout", ask(&node, Method::Post, "/logout", &end, "").await));
+    for (what, answer) in answers {
+        let cache = answer.header("cache-control").unwrap_or_default();
+        assert!(cache.contains("no-store") || cache.contains("private"), "{what}: {cache}");
+    }
+}

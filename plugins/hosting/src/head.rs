@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use fazt_sdk::http::Request;
+
 use crate::accept::Encoding;
 use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
 use crate::content_type::{is_compressible, is_html};
@@ -29,8 +31,8 @@ pub(crate) struct Context<'a> {
     pub(crate) is_preview: bool,
     /// The request's path, decoded.
     pub(crate) path: &'a str,
-    /// The request's host.
-    pub(crate) host: &'a str,
+    /// The request.
+    pub(crate) request: &'a Request,
     pub(crate) rules: &'a SiteRules,
     /// Those of `rules` that apply.
     pub(crate) selection: Selection,
@@ -90,7 +92,8 @@ impl Context<'_> {
             fields.push(("x-robots-tag", "noindex"));
         }
         fields.extend(SECURITY_HEADERS);
-        let set = self.rules.headers.fields(self.selection, self.path, Some(self.host));
+        let host = Some(self.request.host());
+        let set = self.rules.headers.fields(self.selection, self.path, host);
         let owned = |(name, value): (&str, &str)| (name.to_owned().into(), value.to_owned().into());
         let mut fields: Vec<(Cow<'f, str>, Cow<'f, str>)> = if self.selection == Selection::NONE {
             fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()

@@ -175,10 +175,23 @@ fn is_in(bare: &str, folder: &str) -> bool {
 
 /// Whether every segment names something, except that a `/` may end the path.
 pub(crate) fn is_canonical(relative: &str) -> bool {
-    let bare = relative.strip_suffix('/').unwrap_or(relative);
-    let is_root = relative.is_empty();
-    let has_names = || bare.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-    is_root || (has_names() && !relative.contains(|c: char| c == '\\' || c.is_control()))
+    let bare = relative.strip_suffix('/').unwrap_or(relative).as_bytes();
+    let mut start = 0;
+    for (at, byte) in bare.iter().enumerate() {
+        match byte {
+            b'/' if !is_name(&bare[start..at]) => return false,
+            b'/' => start = at + 1,
+            b'\\' | 0..=0x1f | 0x7f => return false,
+            // U+0080 to U+009F are controls too: two bytes, the first of them this one.
+            0xc2 if matches!(bare.get(at + 1), Some(0x80..=0x9f)) => return false,
+            _ => {}
+        }
+    }
+    relative.is_empty() || is_name(&bare[start..])
+}
+
+fn is_name(segment: &[u8]) -> bool {
+    !matches!(segment, b"" | b"." | b"..")
 }
 
 /// Appends `text`; bytes other than unreserved ones, sub-delimiters, `:`, `@` and `also` are
@@ -380,6 +393,14 @@ mod tests {
         "(/|/\\.|/\\.\\.|/a|/b\\.html|/index\\.html|/private|/api|/k|\\\\|é|//){0,5}/?";
 
     proptest! {
+        #[test]
+        fn what_is_canonical_is_what_every_segment_says(path in "[a./\u{85}\u{a0}\\\\\u{7f}\0 é]{0,8}") {
+            let bare = path.strip_suffix('/').unwrap_or(&path);
+            let has_names = bare.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+            let is_plain = !path.contains(|c: char| c == '\\' || c.is_control());
+            prop_assert_eq!(is_canonical(&path), path.is_empty() || has_names && is_plain);
+        }
+
         #[test]
         fn server_files_are_never_served_and_private_ones_only_to_the_signed_in(
             path in PIECES,

@@ -36,9 +36,9 @@ pub(crate) struct Serve {
 
 impl Handler for Serve {
     async fn call(&self, call: &Call, request: Request) -> Result<Response> {
-        let is_head = match request.method() {
-            "GET" => false,
-            "HEAD" => true,
+        let is_head = match request.raw_method() {
+            b"GET" => false,
+            b"HEAD" => true,
             _ => return Ok(pages::method_not_allowed()),
         };
         let app = match call.app() {
@@ -113,7 +113,7 @@ impl Serve {
                 },
             };
         }
-        match index.resolve(visit.request.path(), index.routing) {
+        match index.resolve(visit.path, index.routing) {
             Resolution::File(found) => self.file(visit, found),
             other => self.otherwise(visit, other),
         }
@@ -121,11 +121,10 @@ impl Serve {
 
     /// What is not the file that the path names.
     fn otherwise(&self, visit: &Visit<'_>, resolution: Resolution<Named<'_>>) -> Result<Response> {
-        let path = visit.request.path();
         match resolution {
             Resolution::File(found) => self.file(visit, found),
             Resolution::NotFoundPage(_) | Resolution::NotFound
-                if let Some(page) = visit.index.listing(path) =>
+                if let Some(page) = visit.index.listing(visit.path) =>
             {
                 Ok(pages::listing(page))
             }
@@ -153,7 +152,7 @@ impl Serve {
         let asked = &visit.asked;
         let mut named = named;
         if asked.prefers_markdown && is_html(named.1.entry.content_type) {
-            match visit.index.markdown(visit.request.path()) {
+            match visit.index.markdown(visit.path) {
                 Some(written) => named = written,
                 None => {
                     if let Some(response) = self.markdown(visit, named)? {
@@ -218,25 +217,28 @@ type Named<'i> = (&'i str, &'i File);
 struct Visit<'a> {
     index: &'a Index,
     request: &'a Request,
+    /// Of the request.
+    path: &'a str,
     is_preview: bool,
     asked: Asked<'a>,
 }
 
 impl<'a> Visit<'a> {
     fn new(index: &'a Index, request: &'a Request, is_head: bool, is_preview: bool) -> Self {
-        Self { index, request, is_preview, asked: Asked::of(request, is_head) }
+        let (path, asked) = (request.path(), Asked::of(request, is_head));
+        Self { index, request, path, is_preview, asked }
     }
 
     /// What the site's own rules say about the address.
     fn redirect(&self) -> Option<Outcome> {
-        let Self { index, request, .. } = *self;
+        let Self { index, request, path, .. } = *self;
         let redirects = &index.rules.redirects;
         let mut ask = Ask { host: Some(request.host()), ..Ask::default() };
         if redirects.has_conditions() {
             ask.language = request.header("accept-language");
             ask.cookie = request.header("cookie");
         }
-        redirects.find(request.path(), request.query(), &ask, |path| index.has(path))
+        redirects.find(path, request.query(), &ask, |path| index.has(path))
     }
 
     fn redirected(&self, status: u16, location: &str) -> Response {
@@ -254,14 +256,14 @@ impl<'a> Visit<'a> {
 
     fn context(&self, role: Role, (path, _): Named<'_>) -> Context<'a> {
         let rules = &*self.index.rules;
-        let (asked, host) = (self.request.path(), self.request.host());
+        let (request, asked) = (self.request, self.path);
         let selection = if rules.headers.is_empty() {
             Selection::NONE
         } else {
-            let host = rules.headers.has_hosts().then_some(host);
+            let host = rules.headers.has_hosts().then(|| request.host());
             rules.headers.select(asked, host, (role == Role::File).then_some(path))
         };
-        Context { role, is_preview: self.is_preview, path: asked, host, rules, selection }
+        Context { role, is_preview: self.is_preview, path: asked, request, rules, selection }
     }
 }
 

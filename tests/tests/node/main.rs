@@ -7,6 +7,7 @@
     reason = "a test fails where something is missing, and prints its figures"
 )]
 
+mod access_log;
 mod bad_input;
 mod broken_uploads;
 mod copies;
@@ -19,3 +20,4 @@ mod permissions;
 mod refusals;
 mod replacing;
 mod stopping;
+mod swapping;
