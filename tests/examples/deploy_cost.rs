@@ -12,11 +12,10 @@
 
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fazt_tests::{Client, Home, Node, Random, Request, Stopwatch, archive, setting};
+use fazt_tests::{Home, Node, Random, Request, Stopwatch, archive, setting};
 
 fn main() {
     let (files, bytes) = (setting("DEPLOY_FILES", 1_000), setting("DEPLOY_BYTES", 20_000_000));
@@ -129,31 +128,29 @@ fn unzip_and_insert(home: &Home, round: u64, site: &[(String, Vec<u8>)]) -> Dura
 
 /// The 99th percentile of what two readers wait for a page, while `work` is done again and again.
 fn readers(node: &Node, seconds: u64, mut work: impl FnMut()) -> Duration {
-    let is_over = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..2)
-        .map(|_| {
-            let (is_over, port) = (Arc::clone(&is_over), node.port());
-            std::thread::spawn(move || {
-                let mut client = Client::connect(port).unwrap();
-                let mut waits = Vec::new();
-                while !is_over.load(Ordering::Relaxed) {
-                    let watch = Stopwatch::start();
-                    let answer = client.send(&Request::get("other.localhost", "/")).unwrap();
-                    waits.push(watch.elapsed());
-                    assert_eq!(answer.status, 200);
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                waits
-            })
-        })
-        .collect();
-    let watch = Stopwatch::start();
-    while watch.elapsed() < Duration::from_secs(seconds) {
-        work();
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    is_over.store(true, Ordering::Relaxed);
-    let mut waits: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
+    let is_over = AtomicBool::new(false);
+    let read = || {
+        let mut client = node.client();
+        let mut waits = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let watch = Stopwatch::start();
+            let answer = client.send(&Request::get("other.localhost", "/")).unwrap();
+            waits.push(watch.elapsed());
+            assert_eq!(answer.status, 200);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        waits
+    };
+    let mut waits = std::thread::scope(|scope| {
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        let watch = Stopwatch::start();
+        while watch.elapsed() < Duration::from_secs(seconds) {
+            work();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
+    });
     waits.sort_unstable();
     waits[waits.len() * 99 / 100]
 }

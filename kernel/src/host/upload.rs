@@ -49,7 +49,7 @@ pub(super) fn put_blobs(
     let (told, hashed) = oneshot::channel();
     let hashing = core.aside.blocking(move || {
         // Nobody is there any more who would store them.
-        let _ = told.send(contents.into_iter().map(HashedContent::new).collect());
+        drop(told.send(contents.into_iter().map(HashedContent::new).collect()));
     });
     guarded(async move {
         let stored = async {

@@ -18,7 +18,7 @@ use crate::edge::canonical;
 pub(super) fn to_address(url: &str, request: &RawRequestHead) -> RawResponse {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (path, query) = target(request);
-    if path == "/" && query.is_empty() || false {
+    if path == "/" && query.is_empty() {
         return moved(url);
     }
     match (url.strip_suffix('/'), rest.contains('/')) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fazt_tests::{Client, Home, Launch, Node, Random, Request, hex, wait_for};
+use fazt_tests::{Answer, Client, Home, Launch, Node, Random, Request, hex, wait_for};
 use serde_json::{Value, json};
 
 fn info(node: &Node) -> Value {
@@ -16,13 +16,17 @@ fn rows(info: &Value, table: &str) -> u64 {
     tables.iter().find(|row| row["name"] == table).unwrap()["rows"].as_u64().unwrap()
 }
 
-fn begin(node: &Node, app: &str, files: &[(&str, &[u8])]) -> Value {
+fn list(files: &[(&str, &[u8])]) -> Value {
     let list: Vec<_> = files
         .iter()
         .map(|(path, content)| json!({"path": path, "sha256": hex(content), "size": content.len()}))
         .collect();
+    json!({ "files": list })
+}
+
+fn begin(node: &Node, app: &str, files: &[(&str, &[u8])]) -> Value {
     let path = format!("/api/apps/{app}/deployments");
-    let begun = node.ask(&Request::admin("POST", &path).json(&json!({ "files": list })));
+    let begun = node.ask(&Request::admin("POST", &path).json(&list(files)));
     assert_eq!(begun.status, 200, "{}", begun.text());
     begun.json()["data"].clone()
 }
@@ -70,35 +74,15 @@ fn a_node_that_is_killed_during_a_deploy_has_the_old_site_or_the_new_one() {
         let files: Vec<(&str, &[u8])> =
             names.iter().map(String::as_str).zip(contents.iter().map(Vec::as_slice)).collect();
         let (port, key) = (node.port(), node.key(&["deploy"], None));
-        let deploying = std::thread::spawn({
-            let files: Vec<(String, Vec<u8>)> = files
-                .iter()
-                .map(|(name, content)| ((*name).to_owned(), content.to_vec()))
-                .collect();
-            move || {
-                let send =
-                    |request: Request| Client::connect(port).ok()?.send(&request.key(&key)).ok();
-                let list: Vec<_> = files
-                    .iter()
-                    .map(|(path, content)| {
-                        json!({"path": path, "sha256": hex(content), "size": content.len()})
-                    })
-                    .collect();
-                let list = json!({ "files": list });
-                let begin = Request::admin("POST", "/api/apps/blog/deployments").json(&list);
-                let begun = send(begin)?.json();
-                for (_, content) in &files {
-                    send(put(content))?;
-                }
-                let id = begun["data"]["deployment_id"].as_str()?.to_owned();
-                send(Request::admin("POST", &format!("/api/deployments/{id}/activate")))
-            }
-        });
         // The last ones are left to finish.
         let patience = if version % 4 == 0 { 20_000 } else { version * 15 };
-        wait_for(Duration::from_millis(patience), || deploying.is_finished().then_some(()));
-        node.kill();
-        let acknowledged = deploying.join().unwrap().is_some_and(|answer| answer.status == 200);
+        let acknowledged = std::thread::scope(|scope| {
+            let deploying = scope.spawn(|| deploy(port, &key, &files));
+            let patience = Duration::from_millis(patience);
+            wait_for(patience, || deploying.is_finished().then_some(()));
+            node.kill();
+            deploying.join().unwrap().is_some_and(|answer| answer.status == 200)
+        });
 
         let node = home.start();
         let page = node.get("blog.localhost", "/");
@@ -117,6 +101,18 @@ fn a_node_that_is_killed_during_a_deploy_has_the_old_site_or_the_new_one() {
         assert!(node.stop().success());
     }
     assert_eq!(served, 12);
+}
+
+/// All steps of a deploy; nothing when the node went away in the middle.
+fn deploy(port: u16, key: &str, files: &[(&str, &[u8])]) -> Option<Answer> {
+    let send = |request: Request| Client::connect(port).ok()?.send(&request.key(key)).ok();
+    let begin = Request::admin("POST", "/api/apps/blog/deployments").json(&list(files));
+    let begun = send(begin)?.json();
+    for (_, content) in files {
+        send(put(content))?;
+    }
+    let id = begun["data"]["deployment_id"].as_str()?.to_owned();
+    send(Request::admin("POST", &format!("/api/deployments/{id}/activate")))
 }
 
 fn contents_of(version: u64) -> Vec<Vec<u8>> {
