@@ -18,7 +18,7 @@ use crate::edge::canonical;
 pub(super) fn to_address(url: &str, request: &RawRequestHead) -> RawResponse {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (path, query) = target(request);
-    if path == "/" && query.is_empty() {
+    if path == "/" && query.is_empty() || rest.contains(['?', '#']) {
         return moved(url);
     }
     match (url.strip_suffix('/'), rest.contains('/')) {

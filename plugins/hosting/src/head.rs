@@ -46,7 +46,7 @@ impl Context<'_> {
 
     /// Whether the same path may be answered otherwise by what else the visitor sends.
     pub(crate) fn depends_on_visitor(&self) -> bool {
-        self.rules.redirects.has_conditions()
+        self.rules.redirects.depends_on_visitor(self.path)
     }
 
     /// The value of `cache-control`, unless the site's own rules have another.

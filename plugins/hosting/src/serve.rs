@@ -247,7 +247,7 @@ impl<'a> Visit<'a> {
             .header("location", location)
             .header("cache-control", REVALIDATE)
             .header("referrer-policy", "strict-origin-when-cross-origin");
-        if self.index.rules.redirects.has_conditions() {
+        if self.index.rules.redirects.depends_on_visitor(self.request.path()) {
             response.header("vary", "accept-language, cookie")
         } else {
             response

@@ -74,6 +74,14 @@ fn code_keeps_its_lines_and_its_language() {
 }
 
 #[test]
+fn code_has_the_language_of_what_is_around_it() {
+    check(
+        "<div class=\"language-js vp\"><span>js</span><pre><code>a</code></pre></div><p>js</p>",
+        "```js\na\n```\n\njs\n",
+    );
+}
+
+#[test]
 fn tables_are_tables() {
     check(
         "<p>See:</p><table><thead><tr><th>A</th><th>B</th></tr></thead><tbody><tr><td>1|2</td><td>\

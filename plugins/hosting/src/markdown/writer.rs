@@ -43,6 +43,8 @@ pub(super) struct Writer<'a> {
     line_start: usize,
     /// Where the last sign of a list item or of a quote ends.
     sign_end: Option<usize>,
+    /// The language that an element around `<pre>` names.
+    language: &'a str,
     /// The content and the language of `<pre>`.
     pre: Option<(String, &'a str)>,
     table: Option<Table>,
@@ -66,9 +68,14 @@ impl<'a> Writer<'a> {
             return;
         }
         match &*name {
-            "p" | "div" | "section" | "article" | "header" | "aside" | "figure" | "figcaption"
-            | "details" | "summary" | "dl" | "dt" | "address" | "fieldset" | "hgroup"
-            | "legend" | "body" => self.block(),
+            "div" | "figure" => {
+                self.block();
+                self.language = language_of(tag);
+            }
+            "p" | "section" | "article" | "header" | "aside" | "figcaption" | "details"
+            | "summary" | "dl" | "dt" | "address" | "fieldset" | "hgroup" | "legend" | "body" => {
+                self.block();
+            }
             "dd" | "br" => self.line(),
             "hr" => {
                 self.block();
@@ -87,7 +94,9 @@ impl<'a> Writer<'a> {
             }
             "pre" => {
                 self.block();
-                self.pre = Some((String::new(), language_of(tag)));
+                let own = language_of(tag);
+                let around = std::mem::take(&mut self.language);
+                self.pre = Some((String::new(), if own.is_empty() { around } else { own }));
             }
             "a" => {
                 // One link cannot lie in another.
@@ -160,9 +169,9 @@ impl<'a> Writer<'a> {
             resolve_references(text, |piece| pre.push_str(piece));
             return;
         }
-        if let Some(table) = &self.table
-            && table.cell.is_none()
-        {
+        // A label above the code says the same.
+        let is_label = !self.language.is_empty() && text.trim() == self.language;
+        if is_label || self.table.as_ref().is_some_and(|table| table.cell.is_none()) {
             return;
         }
         let is_code = self.open.iter().any(|(_, open)| matches!(open, Open::Code(_)));

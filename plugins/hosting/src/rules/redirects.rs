@@ -155,10 +155,16 @@ impl Redirects {
         self.rules.is_empty()
     }
 
-    /// Whether answers differ by `Accept-Language` or `Cookie`, so that they need `vary` and those two
-    /// headers must be looked for.
+    /// Whether any answer differs by `Accept-Language` or `Cookie`, so that these must be looked for.
     pub fn has_conditions(&self) -> bool {
         self.has_conditions
+    }
+
+    /// Whether the answer to `path` may differ by `Accept-Language` or `Cookie`, so that it needs
+    /// `vary`. Costs one branch when no rule has conditions.
+    pub fn depends_on_visitor(&self, path: &str) -> bool {
+        let asks = |rule: &Rule| !rule.conditions.is_empty() && rule.path.matches(path, |_, _| {});
+        self.has_conditions && self.rules.iter().any(asks)
     }
 
     /// The rules that send visitors round in circles, or further than browsers go (Fetch §4.4: 20

@@ -254,7 +254,7 @@ const EXAMPLES: [Example; 14] = [
             ("blog", "/templates/b/c", "x-xss-protection", None),
             ("blog", "/pass", "basic-auth", None),
         ],
-        findings: 2,
+        findings: 1,
         ..NONE
     },
 ];

@@ -84,9 +84,12 @@ async fn headers_are_added_replaced_and_left_out() {
 #[tokio::test]
 async fn what_differs_by_visitor_says_so() {
     let world = world("/ /about 302 Language=de\n", "").await;
-    let german = world.get_with("blog", "/shop", &[("accept-language", "de")]).await;
+    let german = world.get_with("blog", "/", &[("accept-language", "de")]).await;
     let vary = german.header("vary").unwrap().to_owned();
     assert!(vary.contains("accept-language") && vary.contains("cookie"), "{vary}");
+    let other = world.get_with("blog", "/shop", &[("accept-language", "de")]).await;
+    let vary = other.header("vary").unwrap().to_owned();
+    assert!(!vary.contains("cookie"), "no condition asks about this path: {vary}");
     let world = self::world("/x /about 302 Language=de\n/x /shop 302\n", "").await;
     for (language, location) in [("de-AT, en;q=0.5", "/about"), ("en", "/shop")] {
         let reply = world.get_with("blog", "/x", &[("accept-language", language)]).await;

@@ -16,6 +16,8 @@ enum Open {
         rule: Rule,
         names: Names,
         line: u32,
+        /// Whether there were lines for it, also such as are left out.
+        has_headers: bool,
     },
 }
 
@@ -42,7 +44,8 @@ pub(super) fn rules(file: &[u8], findings: &mut Findings) -> Vec<Rule> {
         let mut names = Names::default();
         match read_address(text, &mut names) {
             Ok((host, path)) => {
-                open = Open::Rule { rule: Rule { host, path, lines: Vec::new() }, names, line };
+                let rule = Rule { host, path, lines: Vec::new() };
+                open = Open::Rule { rule, names, line, has_headers: false };
             }
             Err((message, fix)) => findings.skipped(line, message, fix),
         }
@@ -56,10 +59,14 @@ fn opens_rule(text: &str) -> bool {
 }
 
 fn close(open: Open, rules: &mut Vec<Rule>, findings: &mut Findings) {
-    let Open::Rule { rule, line, .. } = open else {
+    let Open::Rule { rule, line, has_headers, .. } = open else {
         return;
     };
     if rule.lines.is_empty() {
+        if has_headers {
+            // Each of them was said to be left out.
+            return;
+        }
         let fix = "write its headers on the lines below it, as `  Name: value`";
         findings.without_effect(line, "the rule has no headers", fix);
         return;
@@ -116,7 +123,10 @@ fn read_address(
 
 fn read_header(line: u32, text: &str, open: &mut Open, findings: &mut Findings) {
     let (rule, names) = match open {
-        Open::Rule { rule, names, .. } => (rule, names),
+        Open::Rule { rule, names, has_headers, .. } => {
+            *has_headers = true;
+            (rule, names)
+        }
         Open::LeftOut => return,
         Open::Nothing => {
             let fix = "write a path such as `/*` above it";

@@ -102,6 +102,7 @@ fn what_cannot_be_used_is_left_out_and_said() {
         ("  x-a: 1", "belongs to no path"),
         ("/a", "has no headers"),
         ("/a\n/b\n x: 1", "has no headers"),
+        ("/a\n  Date: now", "the node knows that"),
         ("/a\n  x-a: 1\n  nonsense", "`nonsense` is not a header"),
         ("/a\n  x-a: 1\n  b c: d", "not the name of a header"),
         ("/a\n  x-a: 1\n  : d", "not the name of a header"),

@@ -156,6 +156,9 @@ fn languages_and_cookies_decide() {
         "/ /de 302 Language=de,at\n/ /en 302 Language=en\n/* /old/:splat 200! Cookie=legacy,beta";
     assert!(read(rules).has_conditions());
     assert!(!read("/a /b").has_conditions());
+    let only_some = read("/ /de 302 Language=de\n/a /b");
+    let depends = |path| only_some.depends_on_visitor(path);
+    assert_eq!([depends("/"), depends("/a"), depends("/x.css")], [true, false, false]);
     let ask = |language: &'static str, cookie: &'static str| {
         let ask = Ask {
             language: Some(language.as_bytes()),
