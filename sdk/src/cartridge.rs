@@ -87,7 +87,7 @@ impl Cartridge {
     }
 
     /// Stores contents under their SHA-256 in one write, each unless it is there; at most 4 MiB
-    /// together, hashed on the calling thread. Returns the hashes in order.
+    /// together. Returns the hashes in order.
     ///
     /// # Errors
     /// `TooLarge` past 4 MiB: use [`Self::upload`]. Otherwise as [`Self::write`].

@@ -129,7 +129,7 @@ impl Host for PluginHost {
         match self.core() {
             Ok(core) => {
                 let contents = contents.into_iter().map(Bytes::from).collect();
-                upload::put_blobs(&core.cartridge, &self.owner, app_key(app), contents)
+                upload::put_blobs(&core, &self.owner, app_key(app), contents)
             }
             Err(error) => ready(Err(error)),
         }

@@ -11,8 +11,10 @@ use fazt_abi::error::RawError;
 use fazt_abi::future::guarded;
 use fazt_abi::host::{RawUpload, Upload};
 use fazt_sdk::{Error, Result};
+use tokio::sync::oneshot;
 
 use super::{ready, to_raw};
+use crate::Core;
 use crate::cartridge::{
     AppKey, BlobHash, BlobUpload, Cartridge, CartridgeError, HashedContent, Owner, TxError,
 };
@@ -22,18 +24,50 @@ use crate::registry::service::Consumer;
 /// The most that one batch of contents may hold together.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Contents of fewer bytes together are hashed on the calling thread: that takes less than waiting for
+/// another one.
+const HASHED_HERE_MAX: usize = 64 * 1024;
+
 pub(super) fn put_blobs(
-    cartridge: &Cartridge,
+    core: &Core,
     owner: &Owner,
     app: Option<AppKey>,
     contents: Vec<Bytes>,
 ) -> FfiFuture<RResult<RVec<u8>, RawError>> {
-    if contents.iter().map(Bytes::len).sum::<usize>() > BATCH_BYTES_MAX {
+    let bytes = contents.iter().map(Bytes::len).sum::<usize>();
+    if bytes > BATCH_BYTES_MAX {
         return ready(Err(Error::too_large(format!(
             "a batch of contents holds more than {BATCH_BYTES_MAX} bytes; upload large ones by themselves"
         ))));
     }
-    let contents: Vec<HashedContent> = contents.into_iter().map(HashedContent::new).collect();
+    let (cartridge, owner) = (core.cartridge.clone(), owner.clone());
+    if bytes <= HASHED_HERE_MAX {
+        let contents = contents.into_iter().map(HashedContent::new).collect();
+        let stored = store(&cartridge, &owner, app, contents);
+        return guarded(async move { to_raw(stored.await) });
+    }
+    let (told, hashed) = oneshot::channel();
+    let hashing = core.aside.blocking(move || {
+        // Nobody is there any more who would store them.
+        drop(told.send(contents.into_iter().map(HashedContent::new).collect()));
+    });
+    guarded(async move {
+        let stored = async {
+            hashing.await?;
+            let contents = hashed.await.map_err(|_| Error::internal("hashing panicked"))?;
+            store(&cartridge, &owner, app, contents).await
+        };
+        to_raw(stored.await)
+    })
+}
+
+/// Stores contents in one write; returns their hashes, one after the other.
+fn store(
+    cartridge: &Cartridge,
+    owner: &Owner,
+    app: Option<AppKey>,
+    contents: Vec<HashedContent>,
+) -> impl Future<Output = Result<RVec<u8>>> + Send + use<> {
     let hashes: Vec<u8> = contents.iter().flat_map(|content| content.hash().0).collect();
     let written = cartridge.write(
         owner,
@@ -45,7 +79,7 @@ pub(super) fn put_blobs(
             Ok(())
         }),
     );
-    guarded(async move { to_raw(written.await.map(|()| RVec::from(hashes)).map_err(Error::from)) })
+    async move { written.await.map(|()| RVec::from(hashes)).map_err(Error::from) }
 }
 
 pub(super) fn begin(

@@ -3,6 +3,7 @@
 //! Nothing else is taken in: so what clients can fill the disk with is bounded by what may be pending.
 
 use fazt_sdk::cartridge::{Cartridge, Reader};
+use fazt_sdk::host::Host;
 use fazt_sdk::http::{Body, Handler, Request, Response};
 use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::{AppId, Error, Result};
@@ -32,6 +33,7 @@ pub(crate) struct TakeContent {
 /// Takes in many small contents.
 #[derive(Debug)]
 pub(crate) struct TakePack {
+    pub(crate) host: Host,
     pub(crate) cartridge: Cartridge,
     pub(crate) admission: Admission,
 }
@@ -131,7 +133,13 @@ impl Handler for TakePack {
         }
         let _permit = self.admission.admit()?;
         let (mut body, mut unpack) = (request.into_body(), Unpack::default());
-        let mut batch = Batch { cartridge: &self.cartridge, call, contents: Vec::new(), bytes: 0 };
+        let mut batch = Batch {
+            host: &self.host,
+            cartridge: &self.cartridge,
+            call,
+            contents: Vec::new(),
+            bytes: 0,
+        };
         let (mut stored, mut all, mut bytes) = (0, 0, 0);
         while let Some(chunk) = body.next().await {
             let chunk = chunk?;
@@ -154,6 +162,7 @@ impl Handler for TakePack {
 
 /// Contents on their way into one write.
 struct Batch<'a> {
+    host: &'a Host,
     cartridge: &'a Cartridge,
     call: &'a Call,
     contents: Vec<Bytes>,
@@ -181,8 +190,11 @@ impl Batch<'_> {
         }
         self.bytes = 0;
         let contents = std::mem::take(&mut self.contents);
-        let hashes: Vec<[u8; 32]> =
-            contents.iter().map(|content| Sha256::digest(content).into()).collect();
+        let sent = contents.clone();
+        let hashes = self.host.blocking(move || {
+            sent.iter().map(|content| Sha256::digest(content).into()).collect::<Vec<[u8; 32]>>()
+        });
+        let hashes = hashes.await?;
         let known = known(self.cartridge, self.call, hashes.clone()).await?;
         let mut new = Vec::new();
         for ((content, hash), known) in contents.into_iter().zip(&hashes).zip(known) {

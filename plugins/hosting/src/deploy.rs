@@ -18,11 +18,11 @@ use futures_util::lock::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::archive::{ArchiveLimits, inspect};
+use crate::archive::ArchiveLimits;
 use crate::begin::Bounds;
 use crate::complete::Complete;
 use crate::index::Indexes;
-use crate::intake::{self, Buffered};
+use crate::intake::Intake;
 use crate::model::{DeploymentId, PreviewLabel, StoredDeployment};
 use crate::precompress::Wanted;
 use crate::store::{self, Retention};
@@ -123,8 +123,7 @@ impl Deploys {
     /// Makes `archive` what the app serves: all of it, or nothing changes.
     ///
     /// When this is ready with `Ok`, it survives a loss of power and is what requests are answered
-    /// from. Waits for deploys that came before. Blocks for the central directory of the archive
-    /// (about 1 ms for a thousand files), otherwise for a chunk of 256 KiB at a time.
+    /// from. Waits for deploys that came before. Blocks for a chunk of 256 KiB at a time at most.
     ///
     /// # Errors
     /// `Denied`; the refusal of the archive, with its code and entry; `Invalid` or `Conflict` for a
@@ -136,19 +135,15 @@ impl Deploys {
         archive: R,
     ) -> Result<Deployed>
     where
-        R: Read + Seek + Send,
+        R: Read + Seek + Send + 'static,
     {
         let app = self.permit(call, &upload.site).await?.map(|app| app.id);
         let _turn = self.turn.lock().await;
-        let mut archive = Buffered::new(archive);
-        let plan = inspect(&mut archive, &self.limits).map_err(intake::refused)?;
-        let checked = intake::check(&plan, &mut archive).await?;
-        let begun = self.begin(upload, app, &checked.files, Bounds::NONE).await?;
+        let mut intake = Intake::check(&self.host, archive, self.limits).await?;
+        let begun = self.begin(upload, app, intake.files(), Bounds::NONE).await?;
         let id = begun.id.clone();
         let stored = async {
-            let cartridge = self.host.cartridge();
-            intake::store_content(&cartridge, app, &plan, &checked, &mut archive, &begun.missing)
-                .await?;
+            intake.store(app, &begun.missing).await?;
             self.complete(call, &id).await
         };
         match stored.await {

@@ -4,20 +4,24 @@
 //! byte and hashed, once to be stored. Nothing is stored before the first pass is over, so a refused
 //! archive leaves no trace; and the second pass skips what the cartridge has.
 //!
-//! Both passes give way to other work after every chunk. Besides one entry for each file, they hold
+//! Unpacking and hashing run beside the threads that answer requests; only files of several chunks are
+//! unpacked a chunk at a time in between. Besides one entry for each file, both passes hold
 //! [`HELD_BYTES_MAX`] and a chunk.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fazt_sdk::cartridge::Cartridge;
+use fazt_sdk::host::Host;
 use fazt_sdk::prelude::Bytes;
 use fazt_sdk::{AppId, Error, ErrorKind, Result};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::{ArchiveError, ArchivePlan, CHUNK_BYTES, Content};
+use crate::archive::{
+    ArchiveError, ArchiveLimits, ArchivePlan, CHUNK_BYTES, Content, PlannedEntry, inspect,
+};
 use crate::model::{Entry, StoredFile};
 use crate::visibility::{Layout, Visibility};
 
@@ -27,11 +31,118 @@ pub(crate) const HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const FILES_PER_WRITE: usize = 256;
 
 /// An archive whose every byte was checked.
-pub(crate) struct Checked {
+pub(crate) struct Intake<R> {
+    host: Host,
+    plan: Arc<ArchivePlan>,
     /// In the order of the plan.
-    pub(crate) files: Vec<StoredFile>,
+    files: Arc<Vec<StoredFile>>,
     /// The content of all files, when it was little enough to be held.
     held: Option<Vec<Bytes>>,
+    /// Taken out while another thread reads it.
+    archive: Option<Buffered<R>>,
+}
+
+impl<R: Read + Seek + Send + 'static> Intake<R> {
+    /// Unpacks the whole archive and keeps the hashes.
+    ///
+    /// # Errors
+    /// The refusal of the archive, naming the entry; what the spool says.
+    pub(crate) async fn check(host: &Host, archive: R, limits: ArchiveLimits) -> Result<Self> {
+        let checked = host.blocking(move || -> Result<_> {
+            let mut archive = Buffered::new(archive);
+            let plan = inspect(&mut archive, &limits).map_err(refused)?;
+            let (files, held) = unpack(&plan, &mut archive)?;
+            Ok((archive, plan, files, held))
+        });
+        let (archive, plan, files, held) = checked.await??;
+        let (plan, files) = (Arc::new(plan), Arc::new(files));
+        Ok(Self { host: host.clone(), plan, files, held, archive: Some(archive) })
+    }
+
+    /// The files, in the order of the archive.
+    pub(crate) fn files(&self) -> &[StoredFile] {
+        &self.files
+    }
+
+    /// Stores the content of the files at these positions. All of it survives a loss of power when
+    /// this is ready.
+    ///
+    /// # Errors
+    /// What the cartridge says; `Internal` when the archive is not the one that was checked.
+    pub(crate) async fn store(
+        &mut self,
+        app: Option<AppId>,
+        mut positions: &[usize],
+    ) -> Result<()> {
+        while let Some((first, after_first)) = positions.split_first() {
+            let count = self.together(positions);
+            if count == 0 {
+                self.store_large(app, *first).await?;
+                positions = after_first;
+            } else {
+                let (now, later) = positions.split_at(count);
+                self.store_small(app, now).await?;
+                positions = later;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the files at the beginning of `positions` are stored in one write; none when the
+    /// first of them has several chunks.
+    fn together(&self, positions: &[usize]) -> usize {
+        let mut left = HELD_BYTES_MAX;
+        let fits = |index: &&usize| {
+            let size = self.files[**index].entry.size;
+            let fits = size <= left && (self.held.is_some() || size <= CHUNK_BYTES as u64);
+            left = left.saturating_sub(size);
+            fits
+        };
+        positions.iter().take(FILES_PER_WRITE).take_while(fits).count()
+    }
+
+    async fn store_small(&mut self, app: Option<AppId>, positions: &[usize]) -> Result<()> {
+        let contents = match &self.held {
+            Some(held) => positions.iter().map(|index| held[*index].clone()).collect(),
+            None => self.read_small(positions.to_vec()).await?,
+        };
+        let hashes = self.host.cartridge().put_blobs(app, contents).await?;
+        let expected = positions.iter().map(|index| self.files[*index].entry.hash);
+        hashes.into_iter().zip(expected).try_for_each(|(hash, expected)| same(hash, expected))
+    }
+
+    async fn read_small(&mut self, positions: Vec<usize>) -> Result<Vec<Bytes>> {
+        let mut archive = self.archive.take().ok_or_else(lost)?;
+        let plan = Arc::clone(&self.plan);
+        let read = self.host.blocking(move || -> Result<_> {
+            let mut contents = Vec::with_capacity(positions.len());
+            for index in positions {
+                let mut packed = plan.open_entry(&mut archive, index).map_err(refused)?;
+                let mut content = packed.content().map_err(refused)?;
+                contents.push(next_chunk(&mut content)?);
+            }
+            Ok((archive, contents))
+        });
+        let (archive, contents) = read.await??;
+        self.archive = Some(archive);
+        Ok(contents)
+    }
+
+    async fn store_large(&mut self, app: Option<AppId>, index: usize) -> Result<()> {
+        let archive = self.archive.as_mut().ok_or_else(lost)?;
+        let mut packed = self.plan.open_entry(archive, index).map_err(refused)?;
+        let mut content = packed.content().map_err(refused)?;
+        let mut upload = self.host.cartridge().upload(app)?;
+        loop {
+            let chunk = next_chunk(&mut content)?;
+            if chunk.is_empty() {
+                break;
+            }
+            give_way().await;
+            upload.push(chunk).await?;
+        }
+        same(upload.finish().await?, self.files[index].entry.hash)
+    }
 }
 
 /// An archive that is read in pieces of 64 KiB, mostly forward.
@@ -39,10 +150,10 @@ pub(crate) struct Checked {
 /// Unlike a [`BufReader`], it keeps what it has read when a seek stays within it: the next entry of
 /// an archive of small files usually is.
 #[derive(Debug)]
-pub(crate) struct Buffered<R>(BufReader<R>);
+struct Buffered<R>(BufReader<R>);
 
 impl<R: Read> Buffered<R> {
-    pub(crate) fn new(archive: R) -> Self {
+    fn new(archive: R) -> Self {
         Self(BufReader::with_capacity(64 * 1024, archive))
     }
 }
@@ -66,19 +177,15 @@ impl<R: Seek> Seek for Buffered<R> {
     }
 }
 
-/// Unpacks the whole archive and keeps the hashes.
-///
-/// # Errors
-/// The refusal of the archive, naming the entry; what the spool says.
-pub(crate) async fn check<R>(plan: &ArchivePlan, archive: &mut R) -> Result<Checked>
-where
-    R: Read + Seek + Send,
-{
-    let holds_all = plan.total_bytes() <= HELD_BYTES_MAX;
-    let mut held = holds_all.then(Vec::new);
-    let mut hashes = Vec::with_capacity(plan.entries().len());
+/// Reads every byte; returns the files, and their contents when they are little enough to be held.
+fn unpack<R: Read + Seek>(
+    plan: &ArchivePlan,
+    archive: &mut R,
+) -> Result<(Vec<StoredFile>, Option<Vec<Bytes>>)> {
+    let mut held = (plan.total_bytes() <= HELD_BYTES_MAX).then(Vec::new);
+    let mut files = Vec::with_capacity(plan.entries().len());
     let mut buffer = vec![0; CHUNK_BYTES];
-    for index in 0..plan.entries().len() {
+    for (index, entry) in plan.entries().iter().enumerate() {
         let mut kept = Vec::new();
         let mut hasher = Sha256::new();
         let mut packed = plan.open_entry(&mut *archive, index).map_err(refused)?;
@@ -89,106 +196,27 @@ where
                 break;
             }
             hasher.update(&buffer[..count]);
-            if holds_all {
+            if held.is_some() {
                 kept.extend_from_slice(&buffer[..count]);
             }
-            give_way().await;
         }
-        hashes.push(<[u8; 32]>::from(hasher.finalize()));
+        files.push(file(entry, hasher.finalize().into()));
         if let Some(held) = &mut held {
             held.push(Bytes::from(kept));
         }
     }
-    let file = |(entry, hash): (&crate::archive::PlannedEntry, _)| {
-        let path = entry.path();
-        // What the app's manifest changes about it is decided at the end of every deploy.
-        let visibility = Visibility::of(path, Layout::default());
-        StoredFile::new(path, Entry::new(path, hash, entry.size_bytes(), visibility))
-    };
-    let files = plan.entries().iter().zip(hashes).map(file).collect();
-    Ok(Checked { files, held })
+    Ok((files, held))
 }
 
-/// Stores the content of the files at these positions. All of it survives a loss of power when this
-/// is ready.
-///
-/// # Errors
-/// What the cartridge says; `Internal` when the archive is not the one that was checked.
-pub(crate) async fn store_content<R>(
-    cartridge: &Cartridge,
-    app: Option<AppId>,
-    plan: &ArchivePlan,
-    checked: &Checked,
-    archive: &mut R,
-    positions: &[usize],
-) -> Result<()>
-where
-    R: Read + Seek + Send,
-{
-    let mut batch = Batch { cartridge, app, contents: Vec::new(), expected: Vec::new(), bytes: 0 };
-    for &index in positions {
-        let entry = &checked.files[index].entry;
-        if let Some(held) = &checked.held {
-            batch.add(held[index].clone(), entry.hash).await?;
-            continue;
-        }
-        let mut packed = plan.open_entry(&mut *archive, index).map_err(refused)?;
-        let mut content = packed.content().map_err(refused)?;
-        if entry.size <= CHUNK_BYTES as u64 {
-            batch.add(next_chunk(&mut content).await?, entry.hash).await?;
-            continue;
-        }
-        let mut upload = cartridge.upload(app)?;
-        loop {
-            let chunk = next_chunk(&mut content).await?;
-            if chunk.is_empty() {
-                break;
-            }
-            upload.push(chunk).await?;
-        }
-        same(upload.finish().await?, entry.hash)?;
-    }
-    batch.flush().await
-}
-
-/// Small contents on their way into one write.
-struct Batch<'a> {
-    cartridge: &'a Cartridge,
-    app: Option<AppId>,
-    contents: Vec<Bytes>,
-    /// The hashes that they were found to have.
-    expected: Vec<[u8; 32]>,
-    bytes: u64,
-}
-
-impl Batch<'_> {
-    async fn add(&mut self, content: Bytes, expected: [u8; 32]) -> Result<()> {
-        let bytes = content.len() as u64;
-        if self.bytes + bytes > HELD_BYTES_MAX || self.contents.len() >= FILES_PER_WRITE {
-            self.flush().await?;
-        }
-        self.bytes += bytes;
-        self.contents.push(content);
-        self.expected.push(expected);
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        if self.contents.is_empty() {
-            return Ok(());
-        }
-        self.bytes = 0;
-        let contents = std::mem::take(&mut self.contents);
-        let hashes = self.cartridge.put_blobs(self.app, contents).await?;
-        hashes
-            .into_iter()
-            .zip(self.expected.drain(..))
-            .try_for_each(|(hash, expected)| same(hash, expected))
-    }
+fn file(entry: &PlannedEntry, hash: [u8; 32]) -> StoredFile {
+    let path = entry.path();
+    // What the app's manifest changes about it is decided at the end of every deploy.
+    let visibility = Visibility::of(path, Layout::default());
+    StoredFile::new(path, Entry::new(path, hash, entry.size_bytes(), visibility))
 }
 
 /// The next [`CHUNK_BYTES`] of content; less only at its end, nothing after it.
-async fn next_chunk<R: Read + Send>(content: &mut Content<'_, R>) -> Result<Bytes> {
+fn next_chunk<R: Read>(content: &mut Content<'_, R>) -> Result<Bytes> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut filled = 0;
     while filled < chunk.len() {
@@ -198,8 +226,11 @@ async fn next_chunk<R: Read + Send>(content: &mut Content<'_, R>) -> Result<Byte
         }
     }
     chunk.truncate(filled);
-    give_way().await;
     Ok(Bytes::from(chunk))
+}
+
+fn lost() -> Error {
+    Error::internal("the archive was lost by another thread")
 }
 
 fn same(hash: [u8; 32], expected: [u8; 32]) -> Result<()> {

@@ -208,7 +208,8 @@ impl Plugin for Hosting {
         };
         let list = TakeList { host: host.clone(), deploys: Arc::clone(&deploys), admission: lists };
         let content = TakeContent { cartridge: cartridge.clone(), admission: contents.clone() };
-        let pack = TakePack { cartridge: cartridge.clone(), admission: contents };
+        let pack =
+            TakePack { host: host.clone(), cartridge: cartridge.clone(), admission: contents };
         let data = Data::new(&host, Arc::clone(&indexes), wanted);
         let status =
             AppStatus { cartridge: cartridge.clone(), apps: apps.clone(), compressed_bytes_max };

@@ -29,8 +29,7 @@ interface! {
         fn scan(job: RawScan) -> FfiFuture<RResult<(), RawError>>;
         /// Queues `job` for the writer under the app's turn (all zero for none); ready after the sync.
         fn write(app: &[u8; 12], job: RawWrite) -> FfiFuture<RResult<(), RawError>>;
-        /// Hashes contents of at most 4 MiB together on the calling thread and stores them in one
-        /// write; ready after the sync, with their SHA-256 hashes, 32 bytes each.
+        /// Hashes contents of at most 4 MiB together and stores them in one write; ready after the sync, with their SHA-256 hashes, 32 bytes each.
         fn put_blobs(app: &[u8; 12], contents: RVec<RawBytes>) -> FfiFuture<RResult<RVec<u8>, RawError>>;
         /// Begins the upload of one content of any size.
         fn upload(app: &[u8; 12]) -> RResult<RawUpload, RawError>;

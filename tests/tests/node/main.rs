@@ -9,6 +9,7 @@
 
 mod access_log;
 mod bad_input;
+mod broken_uploads;
 mod copies;
 mod disk_full;
 mod exclusive;
