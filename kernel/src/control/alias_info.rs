@@ -22,6 +22,8 @@ struct Info {
     kind: &'static str,
     /// Where it is reached.
     url: String,
+    /// What it leads to, for people.
+    target: String,
     /// The apps that visitors see, the one that most of them see first.
     apps: Vec<AppOfAlias>,
     /// The address that it redirects to.
@@ -62,7 +64,7 @@ impl Operate for InfoOfAlias {
             Target::Split(shares) => ("split", shares.to_vec(), None),
         };
         let name_of = |id| directory.app(id).map(|app| app.name.clone()).unwrap_or_default();
-        let apps = shares
+        let apps: Vec<_> = shares
             .into_iter()
             .map(|share| AppOfAlias {
                 id: share.app,
@@ -70,9 +72,20 @@ impl Operate for InfoOfAlias {
                 weight: share.weight,
             })
             .collect();
+        let target = match (&*apps, &redirect) {
+            ([], None) => "nowhere".to_owned(),
+            ([], Some(url)) => url.clone(),
+            ([app], _) => format!("{} ({})", app.name, app.id),
+            (apps, _) => {
+                let share =
+                    |app: &AppOfAlias| format!("{} ({}): {} %", app.name, app.id, app.weight);
+                apps.iter().map(share).collect::<Vec<_>>().join(", ")
+            }
+        };
         Ok(Info {
             name: alias.name.clone(),
             kind,
+            target,
             url: core.url(&alias.name),
             apps,
             redirect,
@@ -101,8 +114,7 @@ pub(super) fn add(parts: Parts) -> Parts {
                 .column("NAME", "name")
                 .column("KIND", "kind")
                 .column("URL", "url")
-                .column("APPS", "apps")
-                .column("REDIRECT", "redirect")
+                .column("TARGET", "target")
                 .column_as("CREATED", "created_at_ms", fazt_sdk::command::Format::Time),
         )
 }

@@ -23,30 +23,25 @@ pub(super) struct Checked {
     #[serde(flatten)]
     domain: DomainRow,
     /// What the name resolves to.
-    addresses: Vec<AddressRow>,
+    addresses: Vec<String>,
+    /// Those of them that this machine has. Behind a router no machine has the address that the world
+    /// sees.
+    own_addresses: Vec<String>,
     /// Who answered on port 80, and what.
     answered: Option<String>,
     /// What to do, one step each; empty when nothing is wrong.
     advice: Vec<String>,
 }
 
-/// An address of a domain.
-#[derive(Serialize, JsonSchema)]
-struct AddressRow {
-    address: String,
-    /// Whether this machine has it. Behind a router no machine has the address that the world sees.
-    this_machine: bool,
-}
-
 impl Checked {
     pub(super) fn of(core: &Core, report: Report) -> Self {
-        let addresses = report.addresses.into_iter().map(|address| AddressRow {
-            address: address.ip,
-            this_machine: address.is_this_machine,
-        });
+        let own = report.addresses.iter().filter(|address| address.is_this_machine);
+        let own_addresses = own.map(|address| address.ip.clone()).collect();
+        let addresses = report.addresses.into_iter().map(|address| address.ip).collect();
         Self {
             domain: DomainRow::of(&report.domain, &core.directory.now()),
-            addresses: addresses.collect(),
+            addresses,
+            own_addresses,
             answered: report.answered,
             advice: report.advice,
         }
@@ -71,6 +66,7 @@ pub(super) fn columns(command: Command) -> Command {
         .column("STATE", "state")
         .column("TARGET", "target")
         .column("ADDRESSES", "addresses")
+        .column("OF THIS MACHINE", "own_addresses")
         .column("ANSWERED BY", "answered")
         .column("PROBLEM", "problem")
         .column("WHAT TO DO", "advice")

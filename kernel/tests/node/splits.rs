@@ -158,6 +158,8 @@ async fn a_split_survives_a_restart_and_is_shown_as_it_is() {
     node.restart().await.unwrap();
     let info = node.operate(Method::Get, "/api/aliases/www", json!({})).await.unwrap();
     assert_eq!(info["kind"], "split");
+    let target = info["target"].as_str().unwrap();
+    assert!(target.starts_with("blog (") && target.ends_with("): 25 %"), "{target}");
     let apps: Vec<_> = info["apps"]
         .as_array()
         .unwrap()

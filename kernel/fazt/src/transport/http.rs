@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fazt_kernel::NodeAddress;
+use rustix::net::sockopt;
 use tokio::net::TcpStream;
 
 use super::exchange::{Addressee, Connection, Idle, send};
@@ -71,6 +72,7 @@ impl HttpTransport {
         })?;
         // Requests are written whole; waiting for more to send only delays their end.
         drop(stream.set_nodelay(true));
+        notice_silence(&stream);
         match &self.tls {
             Some(tls) => {
                 let stream = tls.connect(stream, &self.address, &self.place).await?;
@@ -114,5 +116,21 @@ impl Transport for HttpTransport {
     }
 }
 
+/// Lets the connection break when the other end is gone without a word: a laptop that slept, a network
+/// that changed. What breaks is tried again; what is silent would wait for a quarter of an hour.
+fn notice_silence(stream: &TcpStream) {
+    // A system that cannot do one of these only notices later.
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, SILENCE_MAX / 2);
+    let _ = sockopt::set_tcp_keepintvl(stream, SILENCE_MAX / 4);
+    #[cfg(target_os = "linux")]
+    let _ = sockopt::set_tcp_user_timeout(
+        stream,
+        u32::try_from(SILENCE_MAX.as_millis()).unwrap_or(u32::MAX),
+    );
+}
+
+/// How long the other end may leave bytes or probes unacknowledged.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// How long a node may take to accept a connection, with TLS.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);

@@ -22,7 +22,10 @@ impl InProcess {
                 "there is no cartridge at {}",
                 cartridge.display()
             ))
-            .hint("start a node there with fazt server start, or name another with --db PATH"));
+            .hint(
+                "start a node there with fazt server start, name another cartridge with --db PATH, \
+                 or reach a node elsewhere with fazt peer add",
+            ));
         }
         let options = BootOptions::new(cartridge, Mode::Command, plugins::built_in());
         let kernel = Kernel::boot(options).await?;

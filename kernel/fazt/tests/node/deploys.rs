@@ -100,6 +100,7 @@ fn a_deploy_that_was_killed_goes_on_where_it_stopped() {
     let again = json(again);
     let sent = again["new_files"].as_u64().unwrap();
     assert!((1..12).contains(&sent), "sent {sent} of 12 again");
+    assert_eq!(again["sent_bytes"], sent * 2 * MIB as u64);
     for number in 0..12 {
         let path = format!("/{number}.bin");
         assert!(head(node.port(), &path).starts_with("HTTP/1.1 200"), "{path}");

@@ -16,4 +16,6 @@ mod life;
 #[cfg(feature = "hosting")]
 mod peers;
 #[cfg(feature = "hosting")]
+mod strangers;
+#[cfg(feature = "hosting")]
 mod tls;
