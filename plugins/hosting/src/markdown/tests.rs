@@ -137,6 +137,13 @@ fn emphasis_stays_in_its_paragraph_and_has_a_depth() {
 }
 
 #[test]
+fn what_is_empty_leaves_no_lines() {
+    check("<p>a</p><div><b></b><p><a href=/x></a></p></div><h2></h2><div>b</div>", "a\n\nb\n");
+    check("<h2>a<div>b</div></h2>c", "## a b\n\nc\n");
+    check("<ul><li>a<p><b></b></p></ul><p>b</p>", "- a\n\nb\n");
+}
+
+#[test]
 fn hostile_pages_cost_no_more_than_their_size() {
     for piece in [
         "<div>",
