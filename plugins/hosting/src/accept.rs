@@ -288,6 +288,7 @@ mod tests {
             "text/markdown, text/html;q=0.9, text/plain;q=0.8, */*",
             "TEXT/Markdown; variant=GFM; q=0.5, */*;q=0.1",
             "*/*, text/html;q=0.1, text/markdown;q=0.2",
+            "text/html;q=0.1, */*, text/markdown;q=0.2",
         ] {
             assert!(prefers_markdown(accept.as_bytes()), "{accept}");
         }

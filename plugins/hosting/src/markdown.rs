@@ -54,7 +54,7 @@ pub fn find<T>(
 
 /// `html` as Markdown; nothing when it is over [`HTML_BYTES_MAX`], is not UTF-8 or says nothing.
 ///
-/// Takes some 10 ms for a page of 1 MiB and well under one for a usual page: for when a body is
+/// Takes 15 to 30 ms for a page of 1 MiB and under one for a usual page: for when a body is
 /// prepared, not for every request.
 pub fn from_html(html: &[u8]) -> Option<String> {
     if html.len() > HTML_BYTES_MAX {

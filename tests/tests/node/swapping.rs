@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 const SWAPS: u64 = 1_000;
 const READERS: usize = 50;
 
-/// After so many swaps the next one waits until a reader saw the state that they left.
-const SWAPS_UNSEEN_MAX: u64 = 20;
+/// After so many swaps the next one waits until readers of both names saw the state that they left.
+/// An odd number, so that both states are seen.
+const SWAPS_UNSEEN_MAX: u64 = 21;
 
 /// Which app a file says that it is from, at its start and at its end.
 fn origin(body: &[u8]) -> String {
@@ -18,6 +19,15 @@ fn origin(body: &[u8]) -> String {
     let (first, last) = (words.next().unwrap(), words.next_back().unwrap());
     assert_eq!(first, last, "one file of two apps");
     first.to_owned()
+}
+
+/// Ends the test for everybody when the reader that holds it fails.
+struct EndsAll<'t>(&'t AtomicBool);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 fn site(name: &str) -> Vec<(String, String)> {
@@ -51,13 +61,14 @@ fn a_thousand_swaps_under_fifty_readers_never_mix_a_page_and_its_asset() {
         assert_eq!(node.deploy(app, &site(app)).status, 200);
     }
     let (begun, ended, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let (reads, newest_seen) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (reads, newest_seen) = (AtomicU64::new(0), [AtomicU64::new(0), AtomicU64::new(0)]);
     let pairs = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for reader in 0..READERS {
             let (node, begun, ended, done) = (&node, &begun, &ended, &done);
             let (reads, newest_seen, pairs) = (&reads, &newest_seen, &pairs);
             scope.spawn(move || {
+                let _ends_all = EndsAll(done);
                 let mut client = node.client();
                 let (host, other) = if reader % 2 == 0 {
                     ("blue.localhost", ["blue", "green"])
@@ -75,7 +86,7 @@ fn a_thousand_swaps_under_fifty_readers_never_mix_a_page_and_its_asset() {
                             let expected = (state(before), state(before));
                             assert_eq!((&*page, &*asset), expected, "after {before} swaps");
                             pairs.fetch_add(1, SeqCst);
-                            newest_seen.fetch_max(before + 1, SeqCst);
+                            newest_seen[reader % 2].fetch_max(before + 1, SeqCst);
                         }
                         // With one swap in between nothing goes back to the state before it.
                         1 if page == state(before + 1) => assert_eq!(asset, state(before + 1)),
@@ -89,7 +100,9 @@ fn a_thousand_swaps_under_fifty_readers_never_mix_a_page_and_its_asset() {
             .key(&key)
             .json(&json!({ "alias1": "blue", "alias2": "green" }));
         for number in 0..SWAPS {
-            while number.is_multiple_of(SWAPS_UNSEEN_MAX) && newest_seen.load(SeqCst) <= number {
+            let is_seen = || newest_seen.iter().all(|newest| newest.load(SeqCst) > number);
+            while number.is_multiple_of(SWAPS_UNSEEN_MAX) && !is_seen() {
+                assert!(!done.load(SeqCst), "a reader failed");
                 std::thread::yield_now();
             }
             begun.fetch_add(1, SeqCst);

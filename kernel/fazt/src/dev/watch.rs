@@ -139,10 +139,10 @@ mod tests {
 
     use super::*;
 
-    /// Whether the site is another one within 5 s after `change`.
+    /// Whether the site is another one within 20 s after `change`.
     async fn sees(watch: &mut Watch, change: impl FnOnce()) -> bool {
         change();
-        tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.is_ok()
     }
 
     async fn follows_everything(mut watch: Watch, root: &Path) {

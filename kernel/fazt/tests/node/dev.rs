@@ -14,7 +14,7 @@ struct Page(BufReader<TcpStream>);
 impl Page {
     fn opened(port: u16, host: &str) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
         write!(stream, "GET /_dev/reload HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").unwrap();
         Self(BufReader::new(stream))
     }

@@ -42,7 +42,7 @@ impl Front {
 
     /// Waits until so many bytes of clients have passed.
     pub(crate) fn waits_for(&self, bytes: u64) {
-        for _ in 0..1_000 {
+        for _ in 0..6_000 {
             if self.passed.load(Ordering::SeqCst) >= bytes {
                 return;
             }

@@ -114,8 +114,8 @@ fn links_and_images_are_worth_their_address() {
 #[test]
 fn signs_of_markdown_in_texts_are_escaped() {
     check(
-        "<p>- a *b* snake_case _c_ [d] &lt;e&gt; 1 &#35; \\</p><p># f</p>",
-        "\\- a \\*b\\* snake_case \\_c\\_ \\[d\\] \\<e> 1 # \\\\\n\n\\# f\n",
+        "<p>- `a` *b* snake_case _c_ [d] &lt;e&gt; 1 &#35; \\</p><p># f</p>",
+        "\\- \\`a\\` \\*b\\* snake_case \\_c\\_ \\[d\\] \\<e> 1 # \\\\\n\n\\# f\n",
     );
 }
 
@@ -127,6 +127,20 @@ fn broken_pages_are_read_to_where_they_break() {
     check("a < b &nope; &#0; &", "a \\< b &nope; &#0; &\n");
     assert_eq!(from_html(b"\xff"), None);
     assert_eq!(from_html(&b"a".repeat(HTML_BYTES_MAX + 1)), None);
+}
+
+#[test]
+fn emphasis_stays_in_its_paragraph_and_has_a_depth() {
+    check("<b><p>a</p><p>b</p></b>", "a\n\nb\n");
+    let deep = from_html(format!("{}a", "<b>".repeat(100)).as_bytes()).unwrap();
+    assert_eq!(deep.matches("**").count(), 64);
+}
+
+#[test]
+fn what_is_empty_leaves_no_lines() {
+    check("<p>a</p><div><b></b><p><a href=/x></a></p></div><h2></h2><div>b</div>", "a\n\nb\n");
+    check("<h2>a<div>b</div></h2>c", "## a b\n\nc\n");
+    check("<ul><li>a<p><b></b></p></ul><p>b</p>", "- a\n\nb\n");
 }
 
 #[test]

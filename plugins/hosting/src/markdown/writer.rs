@@ -28,7 +28,8 @@ enum Open<'a> {
     /// Whether it moves lines in.
     Item(bool),
     Quote(bool),
-    Heading,
+    /// Where its sign starts and where that ends.
+    Heading(usize, usize),
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +42,8 @@ pub(super) struct Writer<'a> {
     breaks: usize,
     /// Where the text of the last line starts.
     line_start: usize,
+    /// Where the last line ended, and how many line ends followed.
+    last_break: (usize, usize),
     /// Where the last sign of a list item or of a quote ends.
     sign_end: Option<usize>,
     /// The language that an element around `<pre>` names.
@@ -125,6 +128,10 @@ impl<'a> Writer<'a> {
             "li" => self.item(),
             "table" => {
                 self.block();
+                // No emphasis, code or link goes on inside.
+                self.open.retain(|(_, open)| {
+                    !matches!(open, Open::Mark(..) | Open::Code(_) | Open::Link { .. })
+                });
                 self.table.get_or_insert_default();
             }
             "tr" => self.end_row(),
@@ -208,12 +215,21 @@ impl<'a> Writer<'a> {
 
     /// A new paragraph follows.
     fn block(&mut self) {
-        self.breaks = 2;
+        self.break_lines(2);
     }
 
     /// A new line follows.
     fn line(&mut self) {
-        self.breaks = self.breaks.max(1);
+        self.break_lines(1);
+    }
+
+    fn break_lines(&mut self, breaks: usize) {
+        // A heading has one line.
+        if self.open.iter().any(|(_, open)| matches!(open, Open::Heading(..))) {
+            self.space();
+        } else {
+            self.breaks = self.breaks.max(breaks);
+        }
     }
 
     fn is_at_line_start(&self) -> bool {
@@ -227,7 +243,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the line ends that are due.
     fn flush(&mut self) {
-        let breaks = std::mem::take(&mut self.breaks);
+        let mut breaks = std::mem::take(&mut self.breaks);
         if breaks == 0 || self.table.as_ref().is_some_and(|table| table.cell.is_some()) {
             if breaks > 0 {
                 self.space();
@@ -237,7 +253,15 @@ impl<'a> Writer<'a> {
         if self.out.is_empty() || self.is_at_sign() {
             return;
         }
+        let (last, last_breaks) = self.last_break;
+        let since = self.out.get(last..).filter(|since| since.starts_with('\n'));
+        if since.is_some_and(|since| since.bytes().all(|byte| b"\n >".contains(&byte))) {
+            // Nothing came after the last break: this one takes its place.
+            self.out.truncate(last);
+            breaks = breaks.max(last_breaks);
+        }
         self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.last_break = (self.out.len(), breaks);
         for at in 0..breaks {
             self.out.push('\n');
             let prefix = self.prefixes.concat();
@@ -325,7 +349,13 @@ impl<'a> Writer<'a> {
                 }
                 self.block();
             }
-            Some((_, Open::Heading)) => self.block(),
+            Some((_, Open::Heading(start, end))) => {
+                let is_empty = self.out.get(end..).is_some_and(|text| text.trim().is_empty());
+                if is_empty && self.out.is_char_boundary(start) {
+                    self.out.truncate(start);
+                }
+                self.block();
+            }
             None => {}
         }
     }
@@ -340,13 +370,15 @@ impl<'a> Writer<'a> {
             _ => ("h6", 6),
         };
         self.block();
+        self.flush();
+        let start = self.out.len();
         if self.table.is_none() {
-            self.flush();
             self.out.extend(std::iter::repeat_n('#', level));
             self.out.push(' ');
             self.line_start = self.out.len();
         }
-        self.push(name, Open::Heading);
+        let end = self.out.len();
+        self.push(name, Open::Heading(start, end));
     }
 
     fn list(&mut self, name: &'static str, counter: Option<u32>) {

@@ -576,3 +576,26 @@ async fn previews_and_old_deployments_go_and_the_active_one_stays() {
     assert_eq!(world.versions("blog").await, [12, 11, 8, 7]);
     assert_eq!(world.get("blog", "/").await.text(), "v7");
 }
+
+#[tokio::test]
+async fn a_list_over_the_cap_on_files_is_refused_whole() {
+    let world = World::new().await;
+    world.deploy("blog", &Site::new().file("index.html", "old")).await;
+    let rows = world.rows().await;
+    let hash = sha256(b"x");
+    let files: Vec<_> = (0..100_001)
+        .map(|number| json!({"path": number.to_string(), "sha256": hash, "size": 1}))
+        .collect();
+    let mut list = json!({ "files": files });
+    let reply = world.begin("blog", &list).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (413, "TOO_MANY_ENTRIES"));
+    assert_eq!(world.rows().await, rows);
+    // One file less is a deployment like any other.
+    list["files"].as_array_mut().unwrap().pop();
+    let begun = world.begin("blog", &list).await;
+    assert_eq!(missing(&begun).len(), 1);
+    world.put(&hash, b"x").await;
+    let reply = world.activate(&id(&begun)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(world.get("blog", "/99999").await.text(), "x");
+}

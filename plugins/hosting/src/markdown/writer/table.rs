@@ -41,13 +41,15 @@ impl Writer<'_> {
             return;
         };
         self.breaks = 0;
-        let text = self.out.split_off(at.min(self.out.len()));
+        let text = self.out.get(at..).unwrap_or_default().to_owned();
+        self.out.truncate(self.out.len() - text.len());
         let Some(table) = &mut self.table else {
             return;
         };
         // What is open started in the cell.
         self.open.retain(|(_, open)| match open {
             Open::Mark(_, start) | Open::Code(start) | Open::Link { at: start, .. } => *start < at,
+            Open::Heading(start, _) => *start < at,
             _ => true,
         });
         if table.cells < COLUMNS_MAX {

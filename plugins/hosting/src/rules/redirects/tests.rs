@@ -171,6 +171,8 @@ fn languages_and_cookies_decide() {
         ("de", to("/de", 302)),
         ("de-CH, en;q=0.9", to("/de", 302)),
         ("DE", to("/de", 302)),
+        ("de, en", to("/de", 302)),
+        ("en, de", to("/en", 302)),
         ("en;q=0.1, de;q=0.2", to("/de", 302)),
         ("en-GB,de;q=0.9", to("/en", 302)),
         ("fr, de;q=0.9", None),
@@ -255,6 +257,7 @@ fn what_cannot_be_used_is_left_out_and_said() {
         ("/a /%zz 200", "broken escape"),
         ("/a Language=en /b", "a condition stands before"),
         ("/a\u{1} /b", "control characters"),
+        ("/a/:host https://:host.example/", "a visitor would choose the host"),
     ] {
         let (redirects, findings) = Redirects::parse(format!("\n{rule}\n").as_bytes());
         let text = findings.iter().map(ToString::to_string).collect::<Vec<_>>();
