@@ -16,7 +16,7 @@ fuzz_target!(|raw: &[u8]| {
     if let Resolution::File(name) = resolve(&decoded, Routing::Files, Viewer::Anonymous, lookup) {
         assert_eq!(Visibility::of(&name, Layout::default()), Visibility::Public);
     }
-    let location = redirect_location(&decoded, None);
+    let location = redirect_location(&decoded, None, true);
     assert!(location.starts_with('/') && !location.starts_with("//"));
     assert!(location.bytes().all(|byte| byte.is_ascii_graphic()));
 });

@@ -210,9 +210,10 @@ const WHOLE: [(&str, &str); 6] = [
          (SELECT count(*) FROM hosting_file WHERE deployment = d.id)",
     ),
     (
-        "files of no deployment",
+        // One that was not activated yet is pending, and thrown away after an hour.
+        "files of no deployment, nor of a pending one",
         "SELECT count(*) FROM hosting_file WHERE deployment NOT IN \
-         (SELECT id FROM hosting_deployment)",
+         (SELECT id FROM hosting_deployment UNION SELECT id FROM hosting_pending)",
     ),
     (
         "an app that serves a deployment which is not there, or another app's",
