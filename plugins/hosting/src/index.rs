@@ -143,7 +143,9 @@ fn folders_with_files(files: &[StoredFile]) -> HashSet<Box<str>, RandomState> {
     if pages.is_empty() {
         return folders;
     }
-    for file in files.iter().filter(|file| !is_html(file.entry.content_type)) {
+    let is_sent = |file: &&StoredFile| file.entry.visibility != Visibility::Server;
+    let is_other = |file: &&StoredFile| !is_html(file.entry.content_type);
+    for file in files.iter().filter(is_sent).filter(is_other) {
         let mut above = file.path.rsplit_once('/').map(|(folder, _)| folder);
         while let Some(folder) = above {
             if pages.contains(folder) {

@@ -458,6 +458,7 @@ async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
         .file("a.css", "a{}")
         .file("about/index.html", "about")
         .file("about/team.html", "team")
+        .file("about/.notes", "never sent")
         .file("posts/index.html", "posts")
         .file("posts/trip/index.html", "<img src=photo.jpg>")
         .file("posts/trip/images/photo.jpg", "photo")

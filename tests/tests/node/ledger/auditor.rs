@@ -186,7 +186,10 @@ fn content_of(database: &Connection, hash: Vec<u8>) -> Option<Vec<u8>> {
 
 /// Files of deployments whose content is not there, or is not what its hash says.
 fn contents(database: &Connection) -> Vec<String> {
-    let mut used = database.prepare("SELECT DISTINCT hash, size FROM hosting_file").unwrap();
+    // Of those that are complete: the content of a pending one is still on its way.
+    let sql = "SELECT DISTINCT hash, size FROM hosting_file \
+               WHERE deployment IN (SELECT id FROM hosting_deployment)";
+    let mut used = database.prepare(sql).unwrap();
     let used = used.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)));
     let mut problems = Vec::new();
     for (hash, size) in used.unwrap().map(Result::unwrap) {
