@@ -1,12 +1,11 @@
-//! Work that would hold up requests: on threads of its own, a few at a time, or on one thread that gets
-//! the processor when nobody else wants it.
+//! Work that would hold up requests: on threads of its own, a few at a time and behind requests when
+//! the processor is short, or on one thread that gets the processor when nobody else wants it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fazt_sdk::{Error, Result};
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 /// The most pieces of idle work that wait.
@@ -14,6 +13,12 @@ const IDLE_QUEUE_MAX: usize = 64;
 
 /// The most pieces of blocking work that run at a time, however many processors there are.
 const BLOCKING_MAX: usize = 4;
+
+/// How far blocking work steps back (nice(2)): requests get nine tenths of a processor that both want.
+const BLOCKING_NICE: i32 = 10;
+
+/// How far idle work steps back: as far as there is.
+const IDLE_NICE: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -23,17 +28,16 @@ type Piece = (Work, oneshot::Sender<()>);
 /// Runs work aside.
 #[derive(Debug)]
 pub(crate) struct Aside {
-    runtime: Handle,
     blocking: Arc<Semaphore>,
     /// The queue of the idle thread, which ends with it.
     idle: Mutex<Option<SyncSender<Piece>>>,
 }
 
 impl Aside {
-    pub(crate) fn new(runtime: Handle) -> Self {
+    pub(crate) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let blocking = Arc::new(Semaphore::new(processors.min(BLOCKING_MAX)));
-        Self { runtime, blocking, idle: Mutex::new(None) }
+        Self { blocking, idle: Mutex::new(None) }
     }
 
     /// Runs `work` on a thread that answers no requests, when it is its turn.
@@ -44,14 +48,24 @@ impl Aside {
     where
         W: FnOnce() + Send + 'static,
     {
-        let (turns, runtime) = (Arc::clone(&self.blocking), self.runtime.clone());
+        let turns = Arc::clone(&self.blocking);
         async move {
             let turn = turns.acquire_owned().await.map_err(|_| stopping())?;
+            let (done, waiting) = oneshot::channel();
+            // A thread for each piece, because only the privileged may raise a priority again.
             let run = move || {
-                work();
+                step_back(BLOCKING_NICE);
+                // A panic drops the sender of the piece's own result: that is how its caller learns.
+                drop(catch_unwind(AssertUnwindSafe(work)));
                 drop(turn);
+                // Whoever left meanwhile does not want to know.
+                let _ = done.send(());
             };
-            runtime.spawn_blocking(run).await.map_err(|_| stopping())
+            std::thread::Builder::new()
+                .name("fazt-aside".to_owned())
+                .spawn(run)
+                .map_err(|error| Error::busy(format!("start a thread for long work: {error}")))?;
+            waiting.await.map_err(|_| stopping())
         }
     }
 
@@ -85,7 +99,7 @@ impl Aside {
         }
         let (queue, work) = sync_channel::<Piece>(IDLE_QUEUE_MAX);
         let run = move || {
-            step_back();
+            step_back(IDLE_NICE);
             while let Ok((work, done)) = work.recv() {
                 // Nobody waits any more: the caller was dropped, or its plugin stopped.
                 if done.is_closed() {
@@ -106,11 +120,13 @@ impl Aside {
     }
 }
 
-/// Gives this thread the lowest priority. On Linux priorities are those of threads; elsewhere they are
+/// Gives this thread a lower priority. On Linux priorities are those of threads; elsewhere they are
 /// those of whole processes, and the system is left to be fair.
-fn step_back() {
+fn step_back(nice: i32) {
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 19);
+    let _ = rustix::process::setpriority_process(None, nice);
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
 }
 
 fn stopping() -> Error {
@@ -123,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_runs_aside_and_a_panic_ends_that_piece_only() {
-        let aside = Aside::new(Handle::current());
+        let aside = Aside::new();
         let (told, heard) = std::sync::mpsc::channel();
         let panics = aside.idle(|| panic!("in a piece of work"));
         let after =
@@ -138,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_bounded_and_what_nobody_waits_for_is_left_out() {
-        let aside = Aside::new(Handle::current());
+        let aside = Aside::new();
         let (go, gone) = std::sync::mpsc::channel::<()>();
         let (began, begun) = std::sync::mpsc::channel();
         let first = aside.idle(move || {

@@ -184,7 +184,7 @@ impl Kernel {
             services: Services::default(),
             registry: Arc::new(Registry::new(weak.clone(), options.plugins)),
             garbage: Garbage::default(),
-            aside: Aside::new(runtime.clone()),
+            aside: Aside::new(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress: Egress::new(options.resolver),

@@ -4,6 +4,7 @@
 //! sizes. Each suite has a printed time budget, and what could not run is listed at the end.
 
 mod fetch;
+mod fuzz;
 mod reference;
 mod suites;
 
@@ -13,6 +14,8 @@ const USAGE: &str = "usage: cargo xtask <task>
 
   test       everything: format, lints, tests, the static build; what CI runs
   nightly    the durability suites at their long sizes, after `test`
+  fuzz SECONDS [TARGET]
+             every fuzz target of tests/fuzz for so long, or one of them
   reference  writes kernel/fazt/REFERENCE.md anew
 ";
 
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
     let outcome = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => suites::run(suites::Size::Ordinary),
         ["nightly"] => suites::run(suites::Size::Long),
+        ["fuzz", seconds] => fuzz::run(seconds, None),
+        ["fuzz", seconds, target] => fuzz::run(seconds, Some(target)),
         ["reference"] => reference::write(),
         _ => {
             eprint!("{USAGE}");

@@ -1,6 +1,6 @@
 //! The files of deployments, in memory: what a request is answered from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -10,6 +10,7 @@ use fazt_sdk::Result;
 use fazt_sdk::cartridge::{Cartridge, Reader};
 use foldhash::fast::RandomState;
 
+use crate::content_type::is_html;
 use crate::listing::{self, Listed};
 use crate::markdown;
 use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants};
@@ -25,6 +26,8 @@ pub(crate) struct Index {
     pub(crate) routing: Routing,
     pub(crate) rules: Arc<SiteRules>,
     files: HashMap<Box<str>, File, RandomState>,
+    /// Folders whose page is reached with a `/` at the end.
+    folders: HashSet<Box<str>, RandomState>,
 }
 
 /// A file of a deployment.
@@ -43,8 +46,10 @@ impl Index {
         rules: Arc<SiteRules>,
     ) -> Self {
         let routing = if is_spa { Routing::SinglePage } else { Routing::Files };
+        let folders = folders_with_files(&files);
         let named = |StoredFile { path, entry, variants }| (path, File { entry, variants });
-        Self { deployment, routing, rules, files: files.into_iter().map(named).collect() }
+        let files = files.into_iter().map(named).collect();
+        Self { deployment, routing, rules, files, folders }
     }
 
     /// The file at the canonical `path`, and that path.
@@ -55,7 +60,26 @@ impl Index {
     /// What answers `path`, which starts with `/`.
     pub(crate) fn resolve(&self, path: &str, routing: Routing) -> Resolution<(&str, &File)> {
         // Nobody is known before sign-in to apps exists.
-        resolve(path, routing, Viewer::Anonymous, |path| self.seen(path))
+        let found = resolve(path, routing, Viewer::Anonymous, |path| self.seen(path));
+        if self.folders.is_empty() {
+            return found;
+        }
+        let bare = path.strip_prefix('/').unwrap_or(path);
+        match (found, bare.strip_suffix('/')) {
+            (Resolution::WithoutSlash, Some(folder)) if self.folders.contains(folder) => {
+                self.page_of(folder).map_or(Resolution::WithoutSlash, Resolution::File)
+            }
+            (Resolution::File((file, _)), None) if self.folders.contains(bare) && file != bare => {
+                Resolution::WithSlash
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// The page of a folder that is reached with a `/`: its `index.html`, if no file is called as the
+    /// folder is.
+    fn page_of(&self, folder: &str) -> Option<(&str, &File)> {
+        self.get(&format!("{folder}/index.html"))
     }
 
     /// Whether a file answers `path`, which starts with `/`; whoever may see it.
@@ -106,6 +130,34 @@ impl Slot {
     fn weight(&self) -> usize {
         1 + self.site.as_ref().map_or(0, |index| index.files.len())
     }
+}
+
+/// The folders that have a page and other files than pages beside it or below it: links of that page
+/// are relative to the folder, so its address ends in `/`. A folder of nothing but pages does not
+/// need one.
+fn folders_with_files(files: &[StoredFile]) -> HashSet<Box<str>, RandomState> {
+    let mut pages: HashSet<&str, RandomState> = HashSet::default();
+    let of_page = |path| str::strip_suffix(path, "index.html")?.strip_suffix('/');
+    pages.extend(files.iter().filter_map(|file| of_page(&*file.path)));
+    let mut folders = HashSet::default();
+    if pages.is_empty() {
+        return folders;
+    }
+    let is_sent = |file: &&StoredFile| file.entry.visibility != Visibility::Server;
+    let is_other = |file: &&StoredFile| !is_html(file.entry.content_type);
+    for file in files.iter().filter(is_sent).filter(is_other) {
+        let mut above = file.path.rsplit_once('/').map(|(folder, _)| folder);
+        while let Some(folder) = above {
+            if pages.contains(folder) {
+                if !folders.contains(folder) {
+                    folders.insert(folder.into());
+                }
+                break;
+            }
+            above = folder.rsplit_once('/').map(|(folder, _)| folder);
+        }
+    }
+    folders
 }
 
 /// A deployment by the name in its own host.

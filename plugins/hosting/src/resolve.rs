@@ -30,6 +30,9 @@ pub enum Resolution<T> {
     NotFound,
     /// Send 301 with [`redirect_location`] of the same path.
     WithoutSlash,
+    /// Send 301 with [`redirect_location`] of the same path, and a `/` after it. Never what
+    /// [`resolve`] says: whoever knows the whole deployment may say it instead of [`File`](Self::File).
+    WithSlash,
     /// Send 401, or offer to sign in: the path needs a session of the app.
     Unauthorized,
 }
@@ -96,16 +99,20 @@ pub fn resolve<T>(
     not_found(&lookup)
 }
 
-/// The value of `location` that takes `path` to itself without its last `/`, keeping the query.
+/// The value of `location` that takes `path` to itself without its last `/`, or with one when
+/// `ends_in_slash`, keeping the query.
 ///
 /// The result is a path on the same host: it starts with exactly one `/`, and everything that is
 /// not plainly part of a path or a query is percent-encoded (RFC 3986 §3.3, §3.4), so that it
 /// cannot end the header or be read as another host.
-pub fn redirect_location(path: &str, query: Option<&str>) -> String {
+pub fn redirect_location(path: &str, query: Option<&str>, ends_in_slash: bool) -> String {
     let mut location = String::with_capacity(path.len() + query.map_or(0, str::len) + 1);
     location.push('/');
     let is_slash = |c| matches!(c, '/' | '\\');
     percent_encode(&mut location, path.trim_start_matches(is_slash).trim_end_matches('/'), b"/");
+    if ends_in_slash && location.len() > 1 {
+        location.push('/');
+    }
     if let Some(query) = query {
         location.push('?');
         // The query was never decoded: its escapes stay as they are.
@@ -385,7 +392,7 @@ mod tests {
             ("/", None, "/"),
         ];
         for (path, query, expected) in cases {
-            assert_eq!(redirect_location(path, query), expected);
+            assert_eq!(redirect_location(path, query, false), expected);
         }
     }
 
@@ -426,13 +433,14 @@ mod tests {
                     prop_assert_eq!(files[&served], Visibility::Public);
                 }
                 Resolution::WithoutSlash => {
-                    let location = redirect_location(&path, None);
+                    let location = redirect_location(&path, None, false);
                     let next = ask(&files, &location, routing, viewer);
                     // Plain here, so that the location needs no decoding to be asked again.
                     let is_plain = path.is_ascii();
                     prop_assert!(!is_plain || matches!(next, Resolution::File(_)));
                 }
                 Resolution::NotFound | Resolution::Unauthorized => {}
+                Resolution::WithSlash => prop_assert!(false, "a path alone cannot say so"),
             }
         }
 
@@ -441,7 +449,7 @@ mod tests {
             path in "\\PC{0,20}|[/\\\\\r\n\t.a]{0,12}",
             query in proptest::option::of("(?s).{0,20}"),
         ) {
-            let location = redirect_location(&path, query.as_deref());
+            let location = redirect_location(&path, query.as_deref(), false);
             prop_assert!(location.starts_with('/'));
             prop_assert!(!matches!(location.as_bytes().get(1), Some(b'/' | b'\\')));
             prop_assert!(location.bytes().all(|byte| byte.is_ascii_graphic()));

@@ -131,7 +131,8 @@ impl Serve {
             Resolution::NotFoundPage(found) => self.error_page(visit, 404, found),
             Resolution::NotFound => Ok(pages::not_found()),
             Resolution::Unauthorized => Ok(pages::unauthorized()),
-            Resolution::WithoutSlash => Ok(without_slash(visit.request)),
+            Resolution::WithoutSlash => Ok(other_slash(visit.request, false)),
+            Resolution::WithSlash => Ok(other_slash(visit.request, true)),
         }
     }
 
@@ -202,11 +203,11 @@ fn whole(status: u16, sent: &Representation<'_>, ready: &Ready) -> Response {
     }
 }
 
-fn without_slash(request: &Request) -> Response {
+fn other_slash(request: &Request, ends_in_slash: bool) -> Response {
     let query = Some(request.query()).filter(|query| !query.is_empty());
     // A later deployment may have a file there: the redirect is not for ever.
     Response::new(301)
-        .header("location", redirect_location(request.path(), query))
+        .header("location", redirect_location(request.path(), query, ends_in_slash))
         .header("cache-control", "no-cache")
 }
 

@@ -86,7 +86,7 @@ fn a_full_disk_is_507_sites_stay_up_and_space_is_all_it_takes() {
         for n in 0..20 {
             let name = format!("a{cycle}-{n}");
             let answer = alias(&name);
-            let leads = small.node.get(&format!("{name}.localhost"), "/").status == 302;
+            let leads = small.node.get(&format!("{name}.localhost"), "/").status == 301;
             match answer.status {
                 200 => assert!(leads, "{name} was acknowledged"),
                 507 => assert!(!leads, "{name} was refused"),

@@ -78,7 +78,7 @@ impl Series {
     fn is_kept(&self, node: &Node, when: &str) {
         for name in &self.acked {
             let answer = node.get(&format!("{name}.localhost"), "/");
-            assert_eq!(answer.status, 302, "{when}: {name} was acknowledged");
+            assert_eq!(answer.status, 301, "{when}: {name} was acknowledged");
         }
         if let Some(content) = &self.deployed {
             let served = node.get("site.localhost", "/");

@@ -269,7 +269,7 @@ fn published_redirects_behave_as_documented() {
         let answer = |path: &str| match resolve(path, Routing::Files, Viewer::Anonymous, lookup) {
             Resolution::File(file) => File(200, file),
             Resolution::NotFoundPage(file) => File(404, file),
-            Resolution::WithoutSlash => To(301, ""),
+            Resolution::WithoutSlash | Resolution::WithSlash => To(301, ""),
             Resolution::NotFound | Resolution::Unauthorized => Nothing,
         };
         let exists = |path: &str| !matches!(answer(path), Nothing | File(404, _));

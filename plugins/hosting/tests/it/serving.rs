@@ -449,3 +449,33 @@ async fn a_new_workspace_has_an_address_of_three_words() {
     assert_eq!(world.get("board", &location).await.text(), "draw");
     assert_eq!(world.get("board", "/?s=something").await.text(), "draw");
 }
+
+#[tokio::test]
+async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
+    let world = World::new().await;
+    let site = Site::new()
+        .file("index.html", "home")
+        .file("a.css", "a{}")
+        .file("about/index.html", "about")
+        .file("about/team.html", "team")
+        .file("about/.notes", "never sent")
+        .file("posts/index.html", "posts")
+        .file("posts/trip/index.html", "<img src=photo.jpg>")
+        .file("posts/trip/images/photo.jpg", "photo")
+        .file("both", "a file")
+        .file("both.d/x.txt", "x");
+    world.deploy("blog", &site).await;
+    let ask = async |path: &str| {
+        let reply = world.get("blog", path).await;
+        (reply.status, reply.header("location").unwrap_or_default().to_owned())
+    };
+    assert_eq!(ask("/").await.0, 200);
+    assert_eq!(ask("/about").await.0, 200);
+    assert_eq!(ask("/about/?x=1").await, (301, "/about?x=1".to_owned()));
+    assert_eq!(ask("/posts").await.0, 200, "what is below belongs to the folder below");
+    assert_eq!(ask("/posts/trip/").await.0, 200);
+    assert_eq!(ask("/posts/trip?x=1").await, (301, "/posts/trip/?x=1".to_owned()));
+    assert_eq!(ask("/posts/trip/index.html").await.0, 200);
+    assert_eq!(ask("/both").await.0, 200);
+    assert_eq!(world.get("blog", "/posts/trip/").await.text(), "<img src=photo.jpg>");
+}

@@ -186,7 +186,10 @@ fn content_of(database: &Connection, hash: Vec<u8>) -> Option<Vec<u8>> {
 
 /// Files of deployments whose content is not there, or is not what its hash says.
 fn contents(database: &Connection) -> Vec<String> {
-    let mut used = database.prepare("SELECT DISTINCT hash, size FROM hosting_file").unwrap();
+    // Of those that are complete: the content of a pending one is still on its way.
+    let sql = "SELECT DISTINCT hash, size FROM hosting_file \
+               WHERE deployment IN (SELECT id FROM hosting_deployment)";
+    let mut used = database.prepare(sql).unwrap();
     let used = used.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)));
     let mut problems = Vec::new();
     for (hash, size) in used.unwrap().map(Result::unwrap) {
@@ -210,9 +213,10 @@ const WHOLE: [(&str, &str); 6] = [
          (SELECT count(*) FROM hosting_file WHERE deployment = d.id)",
     ),
     (
-        "files of no deployment",
+        // One that was not activated yet is pending, and thrown away after an hour.
+        "files of no deployment, nor of a pending one",
         "SELECT count(*) FROM hosting_file WHERE deployment NOT IN \
-         (SELECT id FROM hosting_deployment)",
+         (SELECT id FROM hosting_deployment UNION SELECT id FROM hosting_pending)",
     ),
     (
         "an app that serves a deployment which is not there, or another app's",
