@@ -1,0 +1,53 @@
+//! The JavaScript engine of a cell. It owns the realms of one app and deployment and turns frames
+//! into frames ([`protocol`]); it refuses to know where they come from and go to ([`Port`]): the same
+//! code runs in a child process behind a socket and on a thread behind a channel. It opens nothing,
+//! writes nothing and asks the machine only for time and random bytes.
+
+pub mod protocol;
+
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Where frames come from and go to.
+pub trait Port {
+    /// Frames that have arrived, in order; waits for at least one as long as `wait` says. Empty when
+    /// the time is up, or at once with [`Wait::No`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the other side is gone and nothing is left to read.
+    fn receive(&mut self, wait: Wait) -> Result<Vec<Bytes>, Closed>;
+
+    /// Queues a frame, without its length; it leaves at the next flush at the latest.
+    fn send(&mut self, frame: Bytes);
+
+    /// Sends what is queued; blocks until the other side has room.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the other side is gone.
+    fn flush(&mut self) -> Result<(), Closed>;
+}
+
+/// How long [`Port::receive`] may wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// Not at all.
+    No,
+    /// At most this long.
+    Until(Duration),
+    /// Until a frame comes or the port closes.
+    Forever,
+}
+
+/// The other side is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Closed;
+
+/// Runs until the port closes. The first frame is [`protocol::ToCell::Init`] or
+/// [`protocol::ToCell::Check`]; whatever cannot be read is dropped.
+pub fn run(port: &mut dyn Port) {
+    while let Ok(frames) = port.receive(Wait::Forever) {
+        drop(frames);
+    }
+}
