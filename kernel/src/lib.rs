@@ -25,6 +25,7 @@ mod routing;
 mod secrets;
 mod tasks;
 mod telemetry;
+pub mod workers;
 
 pub use boot::{
     AdminRequest, AdminResponse, BootOptions, Connection, Kernel, Serving, manifests, restore,

@@ -35,6 +35,10 @@ pub struct Manifest {
     pub commands: Vec<Command>,
     /// JavaScript bindings.
     pub bindings: Vec<Binding>,
+    /// JavaScript that runs where apps' code runs, once the bindings are there: what is easier to say
+    /// in that language than through a binding.
+    #[serde(default)]
+    pub script: String,
     /// Settings.
     pub settings: Vec<Setting>,
     /// Migrations.
@@ -59,6 +63,7 @@ impl Manifest {
             operations: Vec::new(),
             commands: Vec::new(),
             bindings: Vec::new(),
+            script: String::new(),
             settings: Vec::new(),
             migrations: Vec::new(),
             subscriptions: Vec::new(),
@@ -125,6 +130,14 @@ impl Manifest {
     #[must_use]
     pub fn binding(mut self, binding: Binding) -> Self {
         self.bindings.push(binding);
+        self
+    }
+
+    /// With JavaScript that runs in every realm of an app once the bindings are there. It is data: the
+    /// plugin that runs apps' code runs it, with no more rights than that code.
+    #[must_use]
+    pub fn script(mut self, source: &str) -> Self {
+        source.clone_into(&mut self.script);
         self
     }
 

@@ -51,6 +51,7 @@ mod routes;
 mod set_credentials;
 mod sql_run;
 mod status;
+mod worker_list;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
 use std::sync::{Arc, Weak};
@@ -61,13 +62,15 @@ use fazt_sdk::manifest::Manifest;
 use fazt_sdk::operation::{Operate, Operation};
 use fazt_sdk::plugin::Started;
 use fazt_sdk::route::Route;
-use fazt_sdk::services::AppsApi;
+use fazt_sdk::services::{AppsApi, BindingsApi, WorkersApi};
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
 
 use crate::Core;
 use crate::directory::AppsService;
 use crate::registry::KERNEL;
+use crate::registry::bindings::BindingsService;
+use crate::workers::WorkersService;
 
 /// The kernel's manifest and handlers, while they are put together.
 pub(crate) struct Parts {
@@ -113,11 +116,17 @@ impl Parts {
 pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let manifest = Manifest::new(KERNEL, env!("CARGO_PKG_VERSION"))
         .about("The node itself: cartridge, directory, owner, settings, plugins")
-        .provides::<AppsApi>();
-    let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
+        .provides::<AppsApi>()
+        .provides::<BindingsApi>()
+        .provides::<WorkersApi>();
+    let started = Started::new()
+        .provide(AppsApi::of(AppsService(core.clone())))
+        .provide(BindingsApi::of(BindingsService::new(core.clone())))
+        .provide(WorkersApi::of(WorkersService(core.clone())));
     let parts = Parts { manifest, started, core };
     let all: &[fn(Parts) -> Parts] = &[
         status::add,
+        worker_list::add,
         key_create::add,
         key_list::add,
         key_remove::add,

@@ -5,6 +5,7 @@
 
 pub mod app_data;
 pub mod apps;
+pub mod bindings;
 pub mod blob_refs;
 pub mod egress;
 pub mod jobs;
@@ -13,6 +14,7 @@ pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
 pub use apps::{Apps, AppsApi};
+pub use bindings::{Bindings, BindingsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use egress::{Egress, EgressApi};
 pub use jobs::{Jobs, JobsApi};
