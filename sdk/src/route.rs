@@ -54,6 +54,10 @@ pub struct Route {
     /// says so, and then the handler checks `Call::check_app`.
     #[serde(default)]
     pub for_app_keys: bool,
+    /// Whether it comes after all others, also after those that are less literal: it sees what they
+    /// pass on with `Response::pass`.
+    #[serde(default)]
+    pub fallback: bool,
 }
 
 impl Route {
@@ -66,6 +70,7 @@ impl Route {
             body_bytes_max: 0,
             scope: None,
             for_app_keys: pattern.contains("{app}"),
+            fallback: false,
         }
     }
 
@@ -116,6 +121,13 @@ impl Route {
         let default =
             if self.method == Some(Method::Get) { Scope::Read } else { Scope::Admin }.name();
         self.scope.as_deref().unwrap_or(default)
+    }
+
+    /// It comes after all others, and sees what they pass on.
+    #[must_use]
+    pub fn fallback(mut self) -> Self {
+        self.fallback = true;
+        self
     }
 
     /// Everybody may pass.

@@ -187,7 +187,7 @@ fn find(core: &Core, call: &Call, mut request: EdgeRequest) -> std::result::Resu
             request.body_limit.set(limit)?;
             shift(&mut captures, request.raw.head.path.start);
             request.raw.head.captures = captures.into();
-            Ok(Way::Route(start(entry, call, request)?))
+            Ok(Way::Route(start(entry, call, request.raw)?))
         }
         Target::Operation(operation) => Ok(Way::Operation(Box::new(Operating {
             operation: Arc::clone(operation),
