@@ -44,9 +44,10 @@ pub enum Wait {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Closed;
 
-/// Runs until the port closes. The first frame is [`protocol::ToCell::Init`] or
-/// [`protocol::ToCell::Check`]; whatever cannot be read is dropped.
-pub fn run(port: &mut dyn Port) {
+/// Runs until the port closes. The first frame is [`protocol::ToCell::Init`],
+/// [`protocol::ToCell::Check`] or [`protocol::ToCell::Compile`]; whatever cannot be read is dropped.
+/// The thread needs [`protocol::Limits::stack_bytes`] and 256 KiB more.
+pub fn run(mut port: Box<dyn Port>) {
     while let Ok(frames) = port.receive(Wait::Forever) {
         drop(frames);
     }

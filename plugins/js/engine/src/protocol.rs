@@ -99,13 +99,16 @@ pub enum ToCell<'a> {
     },
     /// Gives back the memory that can be given back. For idle cells.
     Collect,
+    /// Compiles the platform; answered by [`FromCell::Prelude`]. Only for a cell that never held
+    /// an app's code: what it answers runs in the cells of all apps.
+    Compile,
 }
 
 /// What a cell sends to its node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FromCell<'a> {
-    /// The platform as bytecode, of the first cell that had to compile it. It belongs in the
-    /// [`Init`] of later cells of the same executable, and nowhere else.
+    /// The platform as bytecode, the answer to [`ToCell::Compile`]. It belongs in the [`Init`] of
+    /// cells of the same executable, and nowhere else. A cell without it compiles for itself.
     Prelude {
         /// Opaque.
         bytecode: &'a [u8],
@@ -154,7 +157,9 @@ pub enum FromCell<'a> {
         /// The request, job or event.
         id: u64,
         /// `FUNCTION_ERROR`, `CPU_LIMIT`, `WALL_LIMIT`, `MEMORY_LIMIT`, `STACK_LIMIT`,
-        /// `RESPONSE_TOO_LARGE`, `NEVER_SETTLED`, `LOAD_ERROR`, `NO_HANDLER`.
+        /// `RESPONSE_TOO_LARGE`, `NEVER_SETTLED`, `LOAD_ERROR`, `NO_HANDLER`, `CANCELLED`;
+        /// `MALFORMED_BODY`: the client's fault, 400; `CELL_RESTARTED`: another request took the
+        /// realm down, this one may be tried again if that does no harm.
         code: &'a str,
         /// What and where.
         problem: Problem<'a>,
@@ -238,7 +243,7 @@ pub struct Init<'a> {
     pub files: Vec<File<'a>>,
     /// The files that answer requests. [`Request::entry`] is an index in here.
     pub entries: Vec<Entry<'a>>,
-    /// [`FromCell::Prelude`] of an earlier cell of the same executable.
+    /// [`FromCell::Prelude`] of a cell of the same executable.
     pub prelude: Option<&'a [u8]>,
 }
 
@@ -328,7 +333,8 @@ pub struct Binding<'a> {
     pub name: &'a str,
     /// The names of its arguments.
     pub arguments: Vec<&'a str>,
-    /// Whether modules get a promise; otherwise the call blocks everywhere.
+    /// Whether modules get a promise; otherwise the call blocks everywhere, as all do in classic
+    /// scripts and below `fazt.sync`.
     pub promise: bool,
 }
 
@@ -351,7 +357,8 @@ pub struct Request<'a> {
     pub more: bool,
     /// The client's address.
     pub ip: &'a str,
-    /// Who is logged in, JSON; empty: nobody.
+    /// Who is logged in, JSON; empty: nobody. Requests of different users never share a realm at
+    /// the same time: what one of them awaits may continue in a turn of the other.
     pub user: &'a str,
     /// The workspace of the URL; empty: none.
     pub workspace: &'a str,
@@ -720,6 +727,7 @@ frames! { ToCell {
     8 = Event { id, path, name, event },
     9 = Check { id, path, source, role },
     10 = Collect {},
+    11 = Compile {},
 } }
 frames! { FromCell {
     1 = Prelude { bytecode },
