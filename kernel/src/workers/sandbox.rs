@@ -23,9 +23,12 @@ const RESERVED_BYTES: u64 = 64 << 20;
 /// Descriptors that a worker may have: the three standard ones and a few copies.
 const DESCRIPTORS_MAX: u64 = 8;
 
+/// A layer's name, and how it is put on.
+type Layer<'a> = (&'a str, &'a dyn Fn() -> Result<(), String>);
+
 /// Gives everything up. Returns what could not be, one line each: empty is good.
 pub(super) fn enter(setup: &Setup) -> String {
-    let layers: [(&str, &dyn Fn() -> Result<(), String>); 6] = [
+    let layers: [Layer<'_>; 6] = [
         ("descriptors", &descriptors::close_others),
         ("parent", &die_with_parent),
         ("capabilities", &give_up_rights),

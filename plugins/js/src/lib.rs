@@ -1,0 +1,1 @@
+//! Server code of apps.
