@@ -27,6 +27,7 @@ pub mod limits;
 
 mod body;
 mod connection;
+mod flow;
 mod gateway;
 mod handshake;
 mod listener;
