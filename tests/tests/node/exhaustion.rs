@@ -16,7 +16,7 @@ fn with_few_files(launch: impl FnOnce(Launch) -> Launch) {
     let few = ["sh", "-c", "ulimit -n 256 && exec \"$@\"", "sh"];
     let node = launch(Launch::new(&home.db()).under(few)).start();
     assert_eq!(node.deploy("blog", &[("index.html", "fine")]).status, 200);
-    let held: Vec<RawClient> =
+    let mut held: Vec<RawClient> =
         (0..1_000).map(|number| RawClient::connect(number, node.port()).unwrap()).collect();
     until(Duration::from_secs(5), "they are accepted", || open_files(node.pid()) > 120);
     let (files, before) = (open_files(node.pid()), processor_time(node.pid()));
@@ -26,6 +26,7 @@ fn with_few_files(launch: impl FnOnce(Launch) -> Launch) {
     println!("few files: {files} open; {spent:?} of the processor in {:?}", watch.elapsed());
     assert!(spent < watch.elapsed() / 5, "{spent:?} of {:?}", watch.elapsed());
     assert!(files <= 256, "{files}");
+    assert!(!held.iter_mut().any(|client| client.is_closed(1)), "one was turned away");
 
     let watch = Stopwatch::start();
     drop(held);
