@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use fazt_tests::{Home, Request, Stopwatch};
+use fazt_tests::{Home, Node, Request, Stopwatch, open_files, until};
 use serde_json::json;
 
 /// A megabyte of zeros, as gzip packs it: a thousandth of that.
@@ -131,6 +131,54 @@ fn an_upload_that_announces_too_much_is_refused_before_it_is_sent() {
         assert_eq!(answer.status, 413, "{path}: {}", answer.text());
         assert!(client.is_closed(), "{path}");
     }
+    assert!(node.stop().success());
+}
+
+/// Names in the directory of the cartridge, and how many files the node has open.
+fn traces(home: &Home, node: &Node) -> (Vec<String>, usize) {
+    let entries = std::fs::read_dir(home.path("")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    (names, open_files(node.pid()))
+}
+
+#[test]
+fn forms_that_are_refused_or_broken_off_leave_no_files() {
+    let home = Home::new();
+    let node = home.start();
+    let key = node.key(&["deploy"], None);
+    assert_eq!(node.deploy("blog", &[("index.html", "fine")]).status, 200);
+    let before = traces(&home, &node);
+    let part = |head: &str, content: &[u8]| {
+        [
+            format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n").as_bytes(),
+            content,
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let site = part("name=site_name", b"blog");
+    let file = part("name=file; filename=a.zip", &vec![0; 1 << 20]);
+    let long = part(&format!("name=file; filename=\"{}\"", "x".repeat(64 << 10)), b"");
+    let end = b"--b--\r\n".to_vec();
+    for (what, kind, body, status) in [
+        ("no end", "b", [&site[..], &file].concat(), 400),
+        ("no archive", "b", [&site[..], &file, &end].concat(), 400),
+        ("a file twice", "b", [&site[..], &file, &file, &end].concat(), 400),
+        ("a long name", "b", [&site[..], &file, &long, &end].concat(), 413),
+        ("many parts", "b", [&file[..], &site.repeat(1_000), &end].concat(), 400),
+        ("a long boundary", &*"b".repeat(20_000), [&site[..], &file, &end].concat(), 400),
+    ] {
+        let kind = format!("multipart/form-data; boundary={kind}");
+        let request = Request::admin("POST", "/api/deploy").key(&key).body(&kind, body);
+        let answer = node.send(&request);
+        assert_eq!(answer.status, status, "{what}: {}", answer.text());
+        let bytes = request.bytes(node.port());
+        node.client().write(&bytes[..bytes.len() - (1 << 19)]).unwrap();
+    }
+    until(Duration::from_secs(10), "nothing is left", || traces(&home, &node) == before);
+    assert_eq!(node.get("blog.localhost", "/").text(), "fine");
     assert!(node.stop().success());
 }
 
