@@ -20,6 +20,7 @@ impl Directory {
         let name = name.to_owned();
         self.write(Some(id), move |tx| {
             let Some(alias) = store::alias(tx, &name)? else {
+                label::check_new_app(&name)?;
                 return made(tx, id, &name, true, None);
             };
             let Target::App(id) = alias.target else {
@@ -38,10 +39,10 @@ impl Directory {
     /// # Errors
     /// As [`ensure`](Self::ensure).
     pub(crate) fn check_ensure(&self, name: &str) -> Result<()> {
-        label::check(name)?;
-        match self.now().aliases.get(name) {
-            Some(alias) if !matches!(alias.target, Target::App(_)) => Err(no_app(alias)),
-            _ => Ok(()),
+        match self.now().aliases.get(name).map(|alias| (alias, &alias.target)) {
+            Some((_, Target::App(_))) => Ok(()),
+            Some((alias, _)) => Err(no_app(alias)),
+            None => label::check_new_app(name),
         }
     }
 
@@ -50,7 +51,7 @@ impl Directory {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for one that is taken.
     pub(crate) async fn create(&self, name: &str, id: AppId) -> Result<App> {
-        label::check(name)?;
+        label::check_new_app(name)?;
         let name = name.to_owned();
         self.write(Some(id), move |tx| {
             if store::alias(tx, &name)?.is_some() {
@@ -70,7 +71,7 @@ impl Directory {
     /// # Errors
     /// `Invalid` for a name that is no label.
     pub(crate) async fn create_copy(&self, name: &str, id: AppId, from: AppId) -> Result<App> {
-        label::check(name)?;
+        label::check_new_app(name)?;
         let name = name.to_owned();
         self.write(Some(id), move |tx| made(tx, id, &name, false, Some(from))).await
     }

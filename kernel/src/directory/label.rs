@@ -34,6 +34,24 @@ pub(crate) fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Labels that stand for something else in most domains: who deploys a site there did so by accident.
+const OF_SERVICES: [&str; 9] = ["www", "api", "mail", "ftp", "smtp", "pop", "imap", "ns1", "ns2"];
+
+/// As [`check`], for the name of a new app. An alias may still be called so.
+///
+/// # Errors
+/// As [`check`]; `Invalid` for a name that other services of a domain go by.
+pub(crate) fn check_new_app(name: &str) -> Result<()> {
+    check(name)?;
+    if OF_SERVICES.contains(&name) {
+        return Err(Error::invalid(format!(
+            "{name} is the usual name of another service, and no app is made under it; deploy under another name, then lead it there with `fazt alias add {name} APP`"
+        ))
+        .with_code("RESERVED_NAME"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,9 +62,10 @@ mod tests {
             assert!(check(good).is_ok(), "{good}");
         }
         let long = "a".repeat(64);
-        for bad in
-            ["", "-a", "a-", "A", "a.b", "a_b", "ä", "xn--abc", "xn--", "admin", "root", " a", "a/", &long]
-        {
+        for bad in [
+            "", "-a", "a-", "A", "a.b", "a_b", "ä", "xn--abc", "xn--", "admin", "root", " a", "a/",
+            &long,
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -123,7 +123,7 @@ impl Deploys {
     /// Makes `archive` what the app serves: all of it, or nothing changes.
     ///
     /// When this is ready with `Ok`, it survives a loss of power and is what requests are answered
-    /// from. Waits for deploys that came before. Blocks for a chunk of 256 KiB at a time at most.
+    /// from. Waits for deploys that came before.
     ///
     /// # Errors
     /// `Denied`; the refusal of the archive, with its code and entry; `Invalid` or `Conflict` for a

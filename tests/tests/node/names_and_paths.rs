@@ -214,8 +214,7 @@ fn verdicts(home: &Home, node: &Node, name: &str) -> Vec<(String, u16, String)> 
     let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let post = |path: &str, input: Value| Request::admin("POST", path).json(&input);
     let page = b"named";
-    let list =
-        json!({"files": [{"path": "index.html", "sha256": hex(page), "size": page.len()}]});
+    let list = json!({"files": [{"path": "index.html", "sha256": hex(page), "size": page.len()}]});
     let alias = json!({"name": name, "redirect": "https://example.org/"});
     let split = json!({"targets": ["app:50", "spa:50"]});
     let encoded_alias = |rest: &str| format!("/api/aliases/{encoded}{rest}");
@@ -229,6 +228,7 @@ fn verdicts(home: &Home, node: &Node, name: &str) -> Vec<(String, u16, String)> 
     let form = Request::admin("POST", "/api/deploy")
         .body("multipart/form-data; boundary=x", form.concat());
     let mut ways = vec![
+        ("deploy of a list", post(&format!("/api/apps/{encoded}/deployments"), list)),
         ("deploy of an archive", Request::deploy(&encoded, archive(&[("index.html", page)]))),
         ("deploy of a form", form),
         ("app create", post("/api/apps", json!({ "name": name }))),
@@ -237,12 +237,13 @@ fn verdicts(home: &Home, node: &Node, name: &str) -> Vec<(String, u16, String)> 
     ];
     if !name.is_empty() {
         ways.extend([
-            ("deploy of a list", post(&format!("/api/apps/{encoded}/deployments"), list)),
             ("app link", Request::admin("PUT", &encoded_alias("")).json(&json!({"app": "app"}))),
             ("app reserve", Request::admin("POST", &encoded_alias("/reserve"))),
             ("app split", post(&encoded_alias("/split"), split)),
         ]);
     }
+    // Without a name there is no such address.
+    ways.retain(|(way, _)| !name.is_empty() || *way != "deploy of a list");
     let mut verdicts: Vec<_> = ways
         .into_iter()
         .map(|(way, request)| {
@@ -307,6 +308,17 @@ fn every_way_in_refuses_the_same_names_and_makes_nothing() {
                 wrong.push(format!("{way} of `{name}`: {status} {said}"));
             }
         }
+    }
+    // What is a name of an alias, but of no app.
+    for name in ["www", "api", "mail", "Smtp"] {
+        for (way, status, said) in verdicts(&home, &node, name) {
+            let is_of_an_alias = ["app link", "app reserve", "app split", "alias add"];
+            if !is_of_an_alias.contains(&&*way) && (status, &*said) != (400, "RESERVED_NAME") {
+                wrong.push(format!("{way} of `{name}`: {status} {said}"));
+            }
+        }
+        let path = format!("/api/aliases/{name}");
+        assert!(node.ask(&Request::admin("DELETE", &path)).is_success(), "{name} was an alias");
     }
     for (way, status, said) in verdicts(&home, &node, "") {
         if status != 400 {

@@ -491,7 +491,8 @@ fn bombs_are_refused_within_two_seconds() {
     );
     // Five real gigabytes: the same full block again and again, then the end of the stream.
     let unpacking_to_five_gigabytes = {
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(&zeros).unwrap();
         encoder.flush().unwrap();
         let block = encoder.get_ref().clone();

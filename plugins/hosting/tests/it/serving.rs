@@ -324,7 +324,8 @@ async fn types_are_told_by_the_name_and_never_guessed() {
         let again = [("if-none-match", tag.as_str())];
         for headers in [&[][..], &[("range", "bytes=0-3")], &[("range", "bytes=0-1,3-4")], &again] {
             let reply = world.get_with("blog", &format!("/{path}"), headers).await;
-            let several = reply.header("content-type").is_some_and(|it| it.starts_with("multipart"));
+            let several =
+                reply.header("content-type").is_some_and(|it| it.starts_with("multipart"));
             if reply.status != 304 {
                 assert!(several || reply.header("content-type") == Some(kind), "{path}: {reply:?}");
                 let nosniff = reply.header("x-content-type-options");
@@ -500,17 +501,18 @@ async fn a_new_workspace_has_an_address_of_three_words() {
 }
 
 #[tokio::test]
-async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
+async fn a_folder_with_files_keeps_its_slash_and_one_of_a_page_alone_loses_it() {
     let world = World::new().await;
     let site = Site::new()
         .file("index.html", "home")
         .file("a.css", "a{}")
         .file("about/index.html", "about")
-        .file("about/team.html", "team")
         .file("about/.notes", "never sent")
         .file("posts/index.html", "posts")
         .file("posts/trip/index.html", "<img src=photo.jpg>")
         .file("posts/trip/images/photo.jpg", "photo")
+        .file("guide/index.html", "<a href=start.html>")
+        .file("guide/start.html", "start")
         .file("both", "a file")
         .file("both.d/x.txt", "x");
     world.deploy("blog", &site).await;
@@ -522,6 +524,9 @@ async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
     assert_eq!(ask("/about").await.0, 200);
     assert_eq!(ask("/about/?x=1").await, (301, "/about?x=1".to_owned()));
     assert_eq!(ask("/posts").await.0, 200, "what is below belongs to the folder below");
+    assert_eq!(ask("/guide?x=1").await, (301, "/guide/?x=1".to_owned()));
+    assert_eq!(ask("/guide/").await.0, 200, "a link to the page beside it is right here only");
+    assert_eq!(ask("/guide/start").await.0, 200);
     assert_eq!(ask("/posts/trip/").await.0, 200);
     assert_eq!(ask("/posts/trip?x=1").await, (301, "/posts/trip/?x=1".to_owned()));
     assert_eq!(ask("/posts/trip/index.html").await.0, 200);

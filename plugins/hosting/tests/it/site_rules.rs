@@ -105,7 +105,8 @@ async fn no_shared_cache_keeps_what_read_a_cookie() {
     for cookie in [&[][..], &[("cookie", "beta=1")][..]] {
         for path in ["/a.css", "/none"] {
             let reply = world.get_with("blog", path, cookie).await;
-            let status = if cookie.is_empty() { [200, 404][usize::from(path == "/none")] } else { 302 };
+            let status =
+                if cookie.is_empty() { [200, 404][usize::from(path == "/none")] } else { 302 };
             assert_eq!(reply.status, status, "{path}");
             let cache = reply.header("cache-control").unwrap_or_default();
             assert!(cache.contains("private") || cache.contains("no-store"), "{path}: {cache}");
