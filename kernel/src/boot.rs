@@ -273,7 +273,7 @@ impl Kernel {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for a reserved one.
     pub async fn ensure_app(&self, name: &str) -> Result<fazt_sdk::AppId> {
-        Ok(self.core.directory.ensure(name, self.core.new_app_id()?).await?.id)
+        Ok(self.core.directory.ensure(&self.core.label(name), self.core.new_app_id()?).await?.id)
     }
 
     /// Sets a setting in the cartridge. Durable.

@@ -222,6 +222,21 @@ impl Core {
         }
     }
 
+    /// A name of an app or an alias as it is kept: hosts know no capitals, and a whole host of this
+    /// node means its label. What can be no name stays as wrong as it was, and an id as it is.
+    pub(crate) fn label(&self, said: &str) -> String {
+        if said.starts_with(AppId::PREFIX) {
+            return said.to_owned();
+        }
+        let mut label = said.to_ascii_lowercase();
+        let address = self.address.load();
+        let below = label.strip_suffix(&*address.domain).and_then(|rest| rest.strip_suffix('.'));
+        if let Some(length) = below.map(str::len) {
+            label.truncate(length);
+        }
+        label
+    }
+
     /// The app that `reference` names, if the caller may touch it.
     ///
     /// # Errors
@@ -229,7 +244,7 @@ impl Core {
     /// may not touch it does not learn about.
     pub(crate) fn find_app(&self, call: &Call, reference: &str) -> Result<AppRecord> {
         let directory = self.directory.now();
-        let found = directory.find(reference);
+        let found = directory.find(&self.label(reference));
         if let Some(only) = call.limited_to()
             && found.is_none_or(|app| app.id != only)
         {

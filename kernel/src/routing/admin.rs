@@ -84,7 +84,7 @@ fn identify(core: &Core, request: &EdgeRequest) -> Result<(Identity, Proof)> {
             key.filter(|_| authorizations.next().is_none()).and_then(|key| core.access.key(key));
         return identity
             .map(|identity| (identity, Proof::Key))
-            .ok_or_else(|| Error::unauthenticated("the key is wrong, was removed or has expired; make one with `fazt server create-key`").with_code("BAD_KEY"));
+            .ok_or_else(|| Error::unauthenticated("the key is wrong, was removed or has expired; make one with `fazt server create-key`").with_code("INVALID_API_KEY"));
     }
     if !secure && !request.local {
         return Ok((ANONYMOUS, Proof::None));

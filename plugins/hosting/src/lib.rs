@@ -40,6 +40,7 @@ mod content_download;
 mod content_upload;
 mod data;
 mod deploy;
+mod handover;
 mod head;
 mod index;
 mod intake;
