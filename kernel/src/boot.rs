@@ -360,7 +360,7 @@ impl Kernel {
                     )
                 })
                 .collect(),
-            RawResponseHead::Prepared(prepared) => edge::PreparedHead::fields(prepared),
+            RawResponseHead::Prepared(prepared) => edge::PreparedHead::fields(prepared, raw.status),
         };
         let body = match raw.body {
             RawResponseBody::Blob { hash, start, len } => Body::source(BlobBody {

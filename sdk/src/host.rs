@@ -142,7 +142,8 @@ impl Host {
         from_raw(self.0.spool()).map(Spool::new)
     }
 
-    /// Makes a response head ready to be sent many times without being built again.
+    /// Makes a response head ready to be sent many times without being built again. Of a 304 it
+    /// sends what a 304 repeats (RFC 9110 §15.4.5).
     ///
     /// # Errors
     /// `Invalid` for a name or value that HTTP does not allow.
@@ -150,7 +151,7 @@ impl Host {
         &self,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<PreparedHead> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(HEAD_BYTES_COMMON);
         for (name, value) in headers {
             push_field(&mut fields, name, value.as_bytes());
         }
@@ -286,6 +287,9 @@ where
         guarded(async move { to_raw(work.await) })
     }
 }
+
+/// What the fields of most heads take, in bytes.
+const HEAD_BYTES_COMMON: usize = 1024;
 
 /// The log: a sentence that reads alone, and fields to filter on.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     Cartridge,
-    blobs::{BlobHash, BlobInfo, CHUNK_BYTES, CHUNKS_PER_BLOB, find, info},
+    blobs::{BlobHash, BlobInfo, CHUNK_BYTES, CHUNKS_PER_BLOB, find, listed},
     error::SqlError,
     owner::{KERNEL, Role},
     reader::Reader,
@@ -155,7 +155,7 @@ impl Reader<'_> {
         each: &mut dyn FnMut(&BlobInfo),
     ) -> Result<(), SqlError> {
         self.session().own_query(
-            "SELECT id, size, put_at, data IS NULL, hash FROM blob \
+            "SELECT id, size, put_at, typeof(data) = 'null', hash FROM blob \
              WHERE id > ?1 AND hash IS NOT NULL AND put_at < ?2 ORDER BY id LIMIT ?3",
             &[
                 Value::Integer(after_id),
@@ -165,7 +165,7 @@ impl Reader<'_> {
             &mut |row| {
                 if let Ok(hash) = row.blob(4)
                     && let Ok(hash) = hash.try_into()
-                    && let Ok(info) = info(row, BlobHash(hash))
+                    && let Ok(info) = listed(row, BlobHash(hash))
                 {
                     each(&info);
                 }
@@ -217,14 +217,14 @@ impl Reader<'_> {
     ) -> Result<(), SqlError> {
         let after = after.map_or_else(Vec::new, |hash| hash.0.to_vec());
         self.session().own_query(
-            "SELECT id, size, put_at, data IS NULL, hash FROM blob \
+            "SELECT id, size, put_at, typeof(data) = 'null', hash FROM blob \
              WHERE hash > ?1 AND put_at < ?2 ORDER BY hash LIMIT ?3",
             &[Value::Blob(&after), Value::Integer(before_ms), Value::Integer(i64::from(limit))],
             &mut |row| {
                 let Ok(hash) = row.blob(4).map(<[u8; 32]>::try_from) else {
                     return ControlFlow::Continue(());
                 };
-                match (hash, info(row, BlobHash(hash.unwrap_or_default()))) {
+                match (hash, listed(row, BlobHash(hash.unwrap_or_default()))) {
                     (Ok(_), Ok(info)) => each(&info),
                     _ => ControlFlow::Continue(()),
                 }

@@ -89,7 +89,7 @@ pub(super) async fn check(
         .ok()
         .filter(|status| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS)
         .ok_or_else(|| Error::internal(format!("{} is no status for a response", raw.status)))?;
-    let claimed = fill(raw.head, &mut headers)?;
+    let claimed = fill(raw.head, raw.status, &mut headers)?;
     let content = match raw.body {
         RawResponseBody::WebSocket(handler) => {
             return Ok(Checked::Socket { headers, handler });
@@ -132,7 +132,7 @@ pub(super) async fn check(
 }
 
 /// Fills the map with the fields of a head and gives back the length that it claims.
-fn fill(head: RawResponseHead, headers: &mut HeaderMap) -> Result<Option<u64>> {
+fn fill(head: RawResponseHead, status: u16, headers: &mut HeaderMap) -> Result<Option<u64>> {
     let refuse = |name: &[u8], what: &str| {
         Error::internal(format!(
             "the {what} of response header `{}` is not one that HTTP allows (RFC 9110 §5)",
@@ -143,7 +143,7 @@ fn fill(head: RawResponseHead, headers: &mut HeaderMap) -> Result<Option<u64>> {
         RawResponseHead::Prepared(handle) => {
             let prepared = PreparedHead::behind(&handle)
                 .ok_or_else(|| Error::internal("the prepared head is not one of this process"))?;
-            headers.clone_from(prepared);
+            *headers = prepared.headers(status);
             return Ok(None);
         }
         RawResponseHead::Fields(encoded) => encoded,

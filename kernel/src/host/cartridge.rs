@@ -181,27 +181,14 @@ impl Read for Reading<'_, '_> {
         len: u64,
         mut visit: RowVisitor<'_>,
     ) -> RResult<(), RawError> {
-        let found = || -> Result<Vec<u8>> {
-            let info = self
-                .0
-                .blob(BlobHash(*hash))?
-                .ok_or_else(|| Error::not_found("the cartridge has no such blob"))?;
-            let end = offset.saturating_add(len).min(info.size);
-            let mut content = vec![0; usize::try_from(end.saturating_sub(offset)).unwrap_or(0)];
-            let mut filled = 0;
-            while filled < content.len() {
-                let got =
-                    self.0.read_blob_at(&info, offset + filled as u64, &mut content[filled..])?;
-                if got == 0 {
-                    return Err(Error::not_found("the blob ends before its size"));
-                }
-                filled += got;
-            }
-            Ok(content)
-        };
-        match found() {
-            Ok(content) => visit.call(RawRow::new(&Bytes(&content))).map(drop),
-            Err(error) => RResult::RErr(error.into()),
+        let mut answer = RResult::ROk(());
+        let lent = self.0.lend_blob(BlobHash(*hash), offset, len, &mut |content| {
+            answer = visit.call(RawRow::new(&Bytes(content))).map(drop);
+        });
+        match lent {
+            Ok(true) => answer,
+            Ok(false) => RResult::RErr(Error::not_found("the cartridge has no such blob").into()),
+            Err(error) => RResult::RErr(Error::from(error).into()),
         }
     }
 

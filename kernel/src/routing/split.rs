@@ -57,7 +57,7 @@ impl Visit {
         let RawResponse { status, head, body } = response;
         let encoded = match head {
             RawResponseHead::Fields(fields) => fields,
-            RawResponseHead::Prepared(prepared) => RVec::from(PreparedHead::encoded(&prepared)),
+            RawResponseHead::Prepared(head) => RVec::from(PreparedHead::encoded(&head, status)),
         };
         let mut marked = Response::new(status);
         let mut never_stored = false;

@@ -12,6 +12,9 @@ use crate::representation::Representation;
 use crate::rules::Selection;
 use crate::site_rules::SiteRules;
 
+/// How many fields a head has unless the site's own rules add to them.
+const FIELDS_COMMON: usize = 16;
+
 /// What a file is sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
@@ -80,7 +83,8 @@ impl Context<'_> {
         sent: &Representation<'f>,
         etag: &'f str,
     ) -> Vec<(Cow<'f, str>, Cow<'f, str>)> {
-        let mut fields = vec![("content-type", self.content_type(sent))];
+        let mut fields = Vec::with_capacity(FIELDS_COMMON);
+        fields.push(("content-type", self.content_type(sent)));
         if sent.encoding != Encoding::Identity {
             fields.push(("content-encoding", sent.encoding.as_str()));
         }
@@ -98,7 +102,9 @@ impl Context<'_> {
         let set = self.rules.headers.fields(self.selection, self.path, host);
         let owned = |(name, value): (&str, &str)| (name.to_owned().into(), value.to_owned().into());
         let mut fields: Vec<(Cow<'f, str>, Cow<'f, str>)> = if self.selection == Selection::NONE {
-            fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+            let mut borrowed = Vec::with_capacity(FIELDS_COMMON);
+            borrowed.extend(fields.into_iter().map(|(name, value)| (name.into(), value.into())));
+            borrowed
         } else {
             set.over(fields).into_iter().filter(|(name, _)| *name != "vary").map(owned).collect()
         };
@@ -117,13 +123,14 @@ impl Context<'_> {
         let is_negotiated = is_html(kind) || kind == markdown::CONTENT_TYPE;
         let accept = (is_negotiated && self.role != Role::ErrorPage).then_some("accept");
         let visitor = self.depends_on_visitor().then_some("accept-language, cookie");
+        match (encoding, accept, visitor, own) {
+            (None, None, None, None) => return None,
+            (Some(one), None, None, None) => return Some(one.into()),
+            (Some(_), Some(_), None, None) => return Some("accept-encoding, accept".into()),
+            _ => {}
+        }
         let mut names = encoding.into_iter().chain(accept).chain(visitor).chain(own);
         let first = names.next()?.to_owned();
         Some(names.fold(first, |all, name| format!("{all}, {name}")).into())
     }
-}
-
-/// Whether a 304 repeats the field (RFC 9110 §15.4.5).
-pub(crate) fn is_repeated(name: &str) -> bool {
-    matches!(name, "cache-control" | "content-location" | "etag" | "expires" | "vary")
 }

@@ -13,7 +13,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::accept::Encoding;
-use crate::head::{Context, Role, is_repeated};
+use crate::head::{Context, Role};
 use crate::markdown;
 use crate::model::hex;
 use crate::representation::Representation;
@@ -22,8 +22,8 @@ use crate::rules::Selection;
 /// The largest body that is kept in memory, in bytes. Larger ones are streamed by the kernel.
 pub(crate) const BODY_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What the heads of one file take in memory, in bytes: an estimate.
-const HEADS_BYTES: u64 = 2 * 1024;
+/// What is kept of a file besides its content takes this much memory, in bytes: an estimate.
+const HEAD_BYTES: u64 = 768;
 
 /// The smallest part that the cache is split into for several processors, in bytes: a body must be
 /// small against it, or it is not kept.
@@ -41,10 +41,8 @@ pub(crate) enum Need {
 /// A representation, ready to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Ready {
-    /// The head of a whole response.
+    /// The head of the response.
     pub(crate) head: PreparedHead,
-    /// The head of a 304.
-    pub(crate) not_modified: PreparedHead,
     /// The strong entity tag, quotes included.
     pub(crate) etag: Arc<str>,
     /// The content; nothing when it is over [`BODY_BYTES_MAX`], was not needed so far, or could not be
@@ -96,7 +94,7 @@ struct Weight;
 
 impl Weighter<Key, Arc<Ready>> for Weight {
     fn weight(&self, _: &Key, ready: &Arc<Ready>) -> u64 {
-        HEADS_BYTES + ready.body.as_ref().map_or(0, |body| body.len() as u64)
+        HEAD_BYTES + ready.body.as_ref().map_or(0, |body| body.len() as u64)
     }
 }
 
@@ -187,10 +185,8 @@ impl ReadyFiles {
     ) -> Result<Ready> {
         let etag = context.etag(sent);
         let fields = context.fields(sent, &etag);
-        let fields = || fields.iter().map(|(name, value)| (&**name, &**value));
-        let head = self.host.prepare(fields())?;
-        let not_modified = self.host.prepare(fields().filter(|(name, _)| is_repeated(name)))?;
-        Ok(Ready { head, not_modified, etag: etag.into(), body })
+        let head = self.host.prepare(fields.iter().map(|(name, value)| (&**name, &**value)))?;
+        Ok(Ready { head, etag: etag.into(), body })
     }
 
     fn read(&self, sent: &Representation<'_>) -> Result<Option<Bytes>> {

@@ -144,7 +144,7 @@ impl Serve {
         let Some(body) = &ready.body else { return Ok(None) };
         let conditions = Conditions { range: None, ..visit.asked.conditions() };
         Ok(Some(match conditions.answer(&ready.etag, body.len() as u64) {
-            Answer::NotModified => Response::prepared(304, &ready.not_modified),
+            Answer::NotModified => Response::prepared(304, &ready.head),
             _ => Response::prepared(200, &ready.head).body(body.clone()),
         }))
     }
@@ -172,7 +172,7 @@ impl Serve {
         let ready = self.files.get(&sent, &context, Need::Head)?;
         let answer = asked.conditions().answer(&ready.etag, sent.size);
         let ready = match answer {
-            Answer::NotModified => return Ok(Response::prepared(304, &ready.not_modified)),
+            Answer::NotModified => return Ok(Response::prepared(304, &ready.head)),
             Answer::Unsatisfiable => return Ok(partial::none(&sent)),
             Answer::Full | Answer::Partial(_) | Answer::Several(_) => {
                 self.files.get(&sent, &context, asked.need())?
