@@ -10,6 +10,7 @@
 //! ```
 
 mod answer;
+pub mod conformance;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,9 @@ pub mod apps;
 pub mod blob_refs;
 pub mod egress;
 pub mod jobs;
+pub mod kv;
 pub mod sites;
+pub mod space;
 pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
@@ -18,5 +20,7 @@ pub use apps::{Apps, AppsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use egress::{Egress, EgressApi};
 pub use jobs::{Jobs, JobsApi};
+pub use kv::{Kv, KvApi};
 pub use sites::{Sites, SitesApi};
+pub use space::Space;
 pub use workers::{Workers, WorkersApi};
