@@ -337,6 +337,14 @@ impl Engine {
 
     /// Draws the conclusions of a turn that was cut off.
     fn after(&mut self, at: usize, id: u64, ending: Ending) {
+        if self.shared.exhausted.take() {
+            // What the realm still holds may be all the memory that there is.
+            if let Some(realm) = self.world.realms.get_mut(at) {
+                realm.spoiled = true;
+            }
+            self.clear();
+            self.world.collect();
+        }
         if ending == Ending::Quiet {
             return;
         }
@@ -486,15 +494,26 @@ impl Engine {
             });
             stuck.map(|(id, live)| (*id, live.answered && !live.streaming)).collect()
         };
+        if stuck.is_empty() {
+            return;
+        }
+        // Without memory not even the end of a promise is noticed.
+        let full = self.world.is_full(&self.shared);
         for (id, answered) in stuck {
             if answered {
                 self.shared.end(id);
+            } else if full {
+                let message = "the script used up its memory (js.memory_bytes)";
+                self.shared.fail(id, "MEMORY_LIMIT", message, "", true);
             } else {
                 let message = "the handler waits for something that will never happen";
                 self.shared.fail(id, "NEVER_SETTLED", message, "", false);
             }
         }
         self.clear();
+        if full {
+            self.restart();
+        }
     }
 
     /// Takes ended requests out of their realms, and realms that are not needed any more.

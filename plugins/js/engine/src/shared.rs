@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     /// Promises that were rejected in this turn and that nobody looked at: address and reason.
     pub(crate) rejected: RefCell<Vec<(usize, String)>>,
     pub(crate) closed: Cell<bool>,
+    /// A request failed because there was no memory left.
+    pub(crate) exhausted: Cell<bool>,
 }
 
 /// Whose turn it is, and how much of its processor time is left.
@@ -205,6 +207,7 @@ impl Shared {
             ended: RefCell::default(),
             rejected: RefCell::default(),
             closed: Cell::new(false),
+            exhausted: Cell::new(false),
         }
     }
 
@@ -299,6 +302,9 @@ impl Shared {
             .map_or(("", 0, 0), |place| (place.file.as_str(), place.line, place.column));
         let code = problem::code(code, message);
         let replace = replace || (code == "MEMORY_LIMIT" && message != problem::NULL_THROWN);
+        if code == "MEMORY_LIMIT" {
+            self.exhausted.set(true);
+        }
         if self.live.borrow().contains_key(&id) {
             let problem = Problem { message, stack: &trimmed, file, line, column };
             self.send(&FromCell::Failed { id, code, problem, replace });

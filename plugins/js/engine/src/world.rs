@@ -117,6 +117,12 @@ impl World {
         self.runtime.run_gc();
     }
 
+    /// Whether nearly all memory is taken. Looks at the whole heap: for failures only.
+    pub(crate) fn is_full(&self, shared: &Shared) -> bool {
+        let used = u64::try_from(self.runtime.memory_usage().malloc_size).unwrap_or_default();
+        used / 4 * 5 > shared.setup.limits.memory_bytes
+    }
+
     /// Takes out realms that nothing runs in and nothing will.
     pub(crate) fn sweep(&mut self, shared: &Shared) {
         let over =
@@ -199,6 +205,9 @@ fn caught(ctx: &Ctx<'_>, error: &Error) -> (String, String) {
 
 fn described(value: &Value<'_>) -> String {
     let ctx = value.ctx();
+    if value.is_null() {
+        return crate::problem::NULL_THROWN.to_owned();
+    }
     raw::text(value).unwrap_or_else(|_| {
         drop(ctx.catch());
         "something that has no text was thrown".to_owned()

@@ -27,7 +27,9 @@ fn one(source: &str, good: &str, cpu_ms: u32) -> Failure {
     let began = Instant::now();
     let failure = cell.get("/bad").failed().clone();
     assert!(began.elapsed() < Duration::from_secs(20), "{source} took {:?}", began.elapsed());
-    assert_eq!(cell.get("/good").text(), good, "{source}");
+    let next = cell.get("/good");
+    assert!(next.failure.is_none(), "{source}: {failure:?}, then {next:?}");
+    assert_eq!(next.text(), good, "{source}");
     failure
 }
 
