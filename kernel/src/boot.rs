@@ -27,7 +27,7 @@ use crate::directory::Directory;
 use crate::directory::check::Rechecks;
 use crate::directory::probe::Probes;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
-use crate::egress::{Egress, Resolve, SystemResolver};
+use crate::egress::{self, Egress, Outside};
 use crate::events::Events;
 use crate::garbage::Garbage;
 use crate::peers::Peers;
@@ -58,10 +58,15 @@ pub struct BootOptions {
     pub log_level: Level,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+<<<<<<< HEAD
     /// Who knows the addresses of other machines.
     pub resolver: Arc<dyn Resolve>,
     /// What is started as a worker process; without it there are none.
     pub workers: Option<Program>,
+=======
+    /// What lies outside of the node.
+    pub outside: Outside,
+>>>>>>> engine
 }
 
 impl BootOptions {
@@ -77,8 +82,12 @@ impl BootOptions {
             settings: BTreeMap::new(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock::new()),
+<<<<<<< HEAD
             resolver: Arc::new(SystemResolver),
             workers: None,
+=======
+            outside: Outside::default(),
+>>>>>>> engine
         }
     }
 }
@@ -160,6 +169,7 @@ impl Kernel {
         let config = Config::load(cartridge, options.settings).await?;
         let declared = config.declare("server", &control::server_settings());
         let declared = declared.and(config.declare("edge", &edge_settings()));
+        let declared = declared.and(config.declare("egress", &egress::settings()));
         // A command is how a stored value that is wrong is set right.
         if options.mode == Mode::Serve {
             declared?;
@@ -167,6 +177,7 @@ impl Kernel {
         let secrets = Secrets::load(cartridge).await?;
         let directory = Arc::new(Directory::load(cartridge).await?);
         let access = Access::load(cartridge).await?;
+        let egress = Egress::load(cartridge, &config, options.outside).await?;
         let is_command = options.mode == Mode::Command;
         let port = config
             .get("server.port")
@@ -193,7 +204,7 @@ impl Kernel {
             aside: Aside::new(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
-            egress: Egress::new(options.resolver),
+            egress,
             probes: Probes::default(),
             rechecks: Rechecks::default(),
             workers,
@@ -203,6 +214,7 @@ impl Kernel {
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
         crate::garbage::start(&core)?;
+        egress::start(&core)?;
         crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {
@@ -280,7 +292,7 @@ impl Kernel {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for a reserved one.
     pub async fn ensure_app(&self, name: &str) -> Result<fazt_sdk::AppId> {
-        Ok(self.core.directory.ensure(name, self.core.new_app_id()?).await?.id)
+        Ok(self.core.directory.ensure(&self.core.label(name), self.core.new_app_id()?).await?.id)
     }
 
     /// Sets a setting in the cartridge. Durable.

@@ -152,6 +152,11 @@ impl Core {
         u64::try_from(self.cartridge.clock().monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Time since the node started, for what lies idle or is kept.
+    pub(crate) fn egress_now(&self) -> Duration {
+        self.cartridge.clock().monotonic()
+    }
+
     /// When a request that begins now must have ended.
     pub(crate) fn deadline_ns(&self) -> u64 {
         self.monotonic_ns() + u64::try_from(REQUEST_LIMIT.as_nanos()).unwrap_or(0)
@@ -192,6 +197,14 @@ impl Core {
             .ok_or_else(|| Error::internal("the system gave no random bytes"))
     }
 
+    /// Removes an app and what the node itself keeps for it, and tells every plugin. Durable.
+    ///
+    /// # Errors
+    /// As [`Directory::remove_app`].
+    pub(crate) async fn remove_app(&self, app: AppId) -> Result<()> {
+        self.directory.remove_app(app, self.egress.rules.removal(app)).await
+    }
+
     /// An app as plugins and clients see it.
     pub(crate) fn app_record(&self, directory: &Snapshot, app: &App) -> AppRecord {
         self.record(app, &directory.aliases_of(app.id), &directory.domains_of(app.id))
@@ -225,6 +238,21 @@ impl Core {
         }
     }
 
+    /// A name of an app or an alias as it is kept: hosts know no capitals, and a whole host of this
+    /// node means its label. What can be no name stays as wrong as it was, and an id as it is.
+    pub(crate) fn label(&self, said: &str) -> String {
+        if said.starts_with(AppId::PREFIX) {
+            return said.to_owned();
+        }
+        let mut label = said.to_ascii_lowercase();
+        let address = self.address.load();
+        let below = label.strip_suffix(&*address.domain).and_then(|rest| rest.strip_suffix('.'));
+        if let Some(length) = below.map(str::len) {
+            label.truncate(length);
+        }
+        label
+    }
+
     /// The app that `reference` names, if the caller may touch it.
     ///
     /// # Errors
@@ -232,7 +260,7 @@ impl Core {
     /// may not touch it does not learn about.
     pub(crate) fn find_app(&self, call: &Call, reference: &str) -> Result<AppRecord> {
         let directory = self.directory.now();
-        let found = directory.find(reference);
+        let found = directory.find(&self.label(reference));
         if let Some(only) = call.limited_to()
             && found.is_none_or(|app| app.id != only)
         {

@@ -83,7 +83,7 @@ impl ErrorKind {
             Self::Unavailable => "UNAVAILABLE",
             Self::Invalid => "INVALID",
             Self::NotFound => "NOT_FOUND",
-            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Unauthenticated => "UNAUTHORIZED",
             Self::Denied => "DENIED",
             Self::Conflict => "CONFLICT",
             Self::TooLarge => "TOO_LARGE",

@@ -45,6 +45,10 @@ pub struct Manifest {
     pub migrations: Vec<Migration>,
     /// Events that it listens to or follows.
     pub subscriptions: Vec<Subscription>,
+    /// JavaScript that runs in each realm of an app, with `fazt` in scope, after the bindings are
+    /// there: for what a list of functions cannot say. Empty for none.
+    #[serde(default)]
+    pub script: String,
 }
 
 impl Manifest {
@@ -67,6 +71,7 @@ impl Manifest {
             settings: Vec::new(),
             migrations: Vec::new(),
             subscriptions: Vec::new(),
+            script: String::new(),
         }
     }
 
@@ -133,11 +138,20 @@ impl Manifest {
         self
     }
 
+<<<<<<< HEAD
     /// With JavaScript that runs in every realm of an app once the bindings are there. It is data: the
     /// plugin that runs apps' code runs it, with no more rights than that code.
     #[must_use]
     pub fn script(mut self, source: &str) -> Self {
         source.clone_into(&mut self.script);
+=======
+    /// Runs this JavaScript in each realm of an app, with `fazt` in scope, after the bindings are
+    /// there. It wraps the plugin's own functions and adds to its own names; it runs before the
+    /// app's code, so it keeps no state and waits for nothing.
+    #[must_use]
+    pub fn script(mut self, script: &str) -> Self {
+        script.clone_into(&mut self.script);
+>>>>>>> engine
         self
     }
 

@@ -6,6 +6,7 @@
 //! | run a command | [`Home::fazt`] |
 //! | run a node | [`Launch`], which gives a [`Node`] |
 //! | ask a node | [`Client`] with a [`Request`] |
+//! | annoy a node | [`RawClient`] |
 //! | deploy | [`Node::deploy`] with [`archive`] |
 //! | leave out what the machine cannot do | [`skipped`] |
 //!
@@ -23,16 +24,20 @@ mod launch;
 mod node;
 mod program;
 mod random;
+mod raw;
 mod site;
 mod time;
+mod usage;
 
 pub use http::{Answer, Broken, Client, Request};
 pub use launch::{Ended, Launch};
 pub use node::{Home, Node, Said};
 pub use program::{command, program, setting};
 pub use random::Random;
+pub use raw::{RawClient, allow_many_files};
 pub use site::{archive, fingerprint, hex};
 pub use time::{Stopwatch, until, wait_for};
+pub use usage::{memory, memory_peak, open_files, processor_time};
 
 /// Says in one line that a test is left out, and why.
 pub fn skipped(test: &str, why: &str) {

@@ -278,6 +278,7 @@ fn unsafe_code_stays_at_the_boundary() {
             !path.starts_with("sdk/abi/")
                 && path != "kernel/src/edge/prepared.rs"
                 && path != "kernel/src/workers/descriptors.rs"
+                && path != "plugins/js/engine/src/raw.rs"
                 && !path.starts_with("tests/")
         })
         .filter(|path| {
@@ -286,7 +287,7 @@ fn unsafe_code_stays_at_the_boundary() {
                 || code(path).contains("unsafe impl")
         })
         .collect();
-    none("unsafe code stands in sdk/abi", wrong);
+    none("unsafe code stands in sdk/abi, and in two files that say why", wrong);
 }
 
 #[test]

@@ -180,7 +180,7 @@ mod tests {
             (ErrorKind::Unavailable, "UNAVAILABLE", Exit::Unreachable),
             (ErrorKind::Invalid, "INVALID", Exit::Usage),
             (ErrorKind::NotFound, "NOT_FOUND", Exit::NotFound),
-            (ErrorKind::Unauthenticated, "UNAUTHENTICATED", Exit::Refused),
+            (ErrorKind::Unauthenticated, "UNAUTHORIZED", Exit::Refused),
             (ErrorKind::Denied, "DENIED", Exit::Refused),
             (ErrorKind::Conflict, "CONFLICT", Exit::Failed),
             (ErrorKind::TooLarge, "TOO_LARGE", Exit::Failed),

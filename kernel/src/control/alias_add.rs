@@ -37,7 +37,7 @@ impl Operate for AddAlias {
                 ));
             }
         };
-        let alias = core.directory.add_alias(&input.name, target).await?;
+        let alias = core.directory.add_alias(&core.label(&input.name), target).await?;
         Ok(AliasRow::from(&alias))
     }
 }

@@ -47,7 +47,7 @@ impl Operate for InfoOfAlias {
     async fn operate(&self, call: &Call, input: Input) -> Result<Info> {
         let core = self.0.core()?;
         let directory = core.directory.now();
-        let found = directory.aliases.get(&input.name);
+        let found = directory.aliases.get(&core.label(&input.name));
         if let Some(only) = call.limited_to()
             && found.is_none_or(|alias| !alias.leads_to(only))
         {

@@ -24,8 +24,9 @@ impl Operate for RemoveAlias {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Removed> {
         let core = self.0.core()?;
-        core.directory.remove_alias(&input.name, call.limited_to()).await?;
-        Ok(Removed { name: input.name })
+        let name = core.label(&input.name);
+        core.directory.remove_alias(&name, call.limited_to()).await?;
+        Ok(Removed { name })
     }
 }
 

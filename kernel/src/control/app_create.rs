@@ -20,7 +20,7 @@ impl Operate for CreateApp {
 
     async fn operate(&self, _: &Call, input: Input) -> Result<App> {
         let core = self.0.core()?;
-        let app = core.directory.create(&input.name, core.new_app_id()?).await?;
+        let app = core.directory.create(&core.label(&input.name), core.new_app_id()?).await?;
         Ok(core.app_record(&core.directory.now(), &app))
     }
 }

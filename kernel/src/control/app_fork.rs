@@ -37,15 +37,16 @@ impl Operate for Fork {
     async fn operate(&self, call: &Call, input: Input) -> Result<App> {
         let core = self.0.core()?;
         let from = core.find_app(call, &input.app)?;
-        if core.directory.now().aliases.contains_key(&input.name) {
-            return Err(taken(&input.name));
+        let name = core.label(&input.name);
+        if core.directory.now().aliases.contains_key(&name) {
+            return Err(taken(&name));
         }
         let to = core.new_app_id()?;
-        let copy = core.directory.create_copy(&input.name, to, from.id).await?;
+        let copy = core.directory.create_copy(&name, to, from.id).await?;
         // The name comes last: until then nobody sees half of a copy.
         let copied = async {
             copy_data(&core, call, from.id, to, input.no_storage).await?;
-            core.directory.add_alias(&input.name, Target::App(to)).await
+            core.directory.add_alias(&name, Target::App(to)).await
         };
         match copied.await {
             Ok(_) => Ok(core.app_record(&core.directory.now(), &copy)),
@@ -106,7 +107,7 @@ async fn undo(core: &Arc<Core>, call: &Call, app: AppId) {
         }
         Err(error) => failed(&error),
     }
-    if let Err(error) = core.directory.remove_app(app).await {
+    if let Err(error) = core.remove_app(app).await {
         failed(&error);
     }
 }

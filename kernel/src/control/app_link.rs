@@ -23,7 +23,7 @@ impl Operate for Link {
     async fn operate(&self, call: &Call, input: Input) -> Result<AliasRow> {
         let core = self.0.core()?;
         let app = core.find_app(call, &input.app)?;
-        Ok(AliasRow::from(&core.directory.link(&input.name, app.id).await?))
+        Ok(AliasRow::from(&core.directory.link(&core.label(&input.name), app.id).await?))
     }
 }
 

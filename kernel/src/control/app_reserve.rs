@@ -19,7 +19,8 @@ impl Operate for Reserve {
     type Output = AliasRow;
 
     async fn operate(&self, _: &Call, input: Input) -> Result<AliasRow> {
-        Ok(AliasRow::from(&self.0.core()?.directory.reserve(&input.name).await?))
+        let core = self.0.core()?;
+        Ok(AliasRow::from(&core.directory.reserve(&core.label(&input.name)).await?))
     }
 }
 

@@ -66,7 +66,7 @@ impl Operate for Split {
             Ok(Share { app: core.find_app(call, app)?.id, weight })
         };
         let shares = input.targets.iter().map(share).collect::<Result<Vec<_>>>()?;
-        Ok(AliasRow::from(&core.directory.split(&input.name, shares).await?))
+        Ok(AliasRow::from(&core.directory.split(&core.label(&input.name), shares).await?))
     }
 }
 

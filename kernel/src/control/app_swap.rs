@@ -21,7 +21,9 @@ impl Operate for Swap {
     type Output = Vec<AliasRow>;
 
     async fn operate(&self, _: &Call, input: Input) -> Result<Vec<AliasRow>> {
-        let swapped = self.0.core()?.directory.swap(&input.alias1, &input.alias2).await?;
+        let core = self.0.core()?;
+        let (one, other) = (core.label(&input.alias1), core.label(&input.alias2));
+        let swapped = core.directory.swap(&one, &other).await?;
         Ok(swapped.iter().map(AliasRow::from).collect())
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ALIASES_MAX, APPS_MAX, Alias, App, Directory, LeadsTo, Stop, Target, label, now_ms, put_alias,
     put_app, refuse_past, store,
 };
-use crate::cartridge::WriteTx;
+use crate::cartridge::{SqlError, WriteTx};
 
 impl Directory {
     /// The app behind alias `name`; made, with that alias, when neither is there. Durable.
@@ -20,30 +20,30 @@ impl Directory {
         let name = name.to_owned();
         self.write(Some(id), move |tx| {
             let Some(alias) = store::alias(tx, &name)? else {
+                label::check_new_app(&name)?;
                 return made(tx, id, &name, true, None);
             };
-            let why = match alias.target {
-                Target::App(id) => {
-                    let app = store::app(tx, id)?.ok_or_else(|| {
-                        Error::internal(format!("the alias {name} leads to an app that is gone"))
-                    })?;
-                    return Ok((app, Box::new(|_| {})));
-                }
-                Target::Redirect(_) => "a redirect",
-                Target::Reserved => "reserved",
-                Target::Split(_) => {
-                    return Err(Error::conflict(format!(
-                        "{name} is split between several apps; name the one that is meant by its id, which `fazt alias info {name}` shows"
-                    ))
-                    .into());
-                }
+            let Target::App(id) = alias.target else {
+                return Err(no_app(&alias).into());
             };
-            Err(Error::conflict(format!(
-                "{name} is {why}; take that away with `fazt alias remove {name}`, or deploy under another name"
-            ))
-            .into())
+            let app = store::app(tx, id)?.ok_or_else(|| {
+                Error::internal(format!("the alias {name} leads to an app that is gone"))
+            })?;
+            Ok((app, Box::new(|_| {})))
         })
         .await
+    }
+
+    /// What [`ensure`](Self::ensure) would refuse `name` for, as far as it is known now.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure).
+    pub(crate) fn check_ensure(&self, name: &str) -> Result<()> {
+        match self.now().aliases.get(name).map(|alias| (alias, &alias.target)) {
+            Some((_, Target::App(_))) => Ok(()),
+            Some((alias, _)) => Err(no_app(alias)),
+            None => label::check_new_app(name),
+        }
     }
 
     /// Makes an app, with the alias `name` that leads to it. Durable.
@@ -51,7 +51,7 @@ impl Directory {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for one that is taken.
     pub(crate) async fn create(&self, name: &str, id: AppId) -> Result<App> {
-        label::check(name)?;
+        label::check_new_app(name)?;
         let name = name.to_owned();
         self.write(Some(id), move |tx| {
             if store::alias(tx, &name)?.is_some() {
@@ -71,16 +71,21 @@ impl Directory {
     /// # Errors
     /// `Invalid` for a name that is no label.
     pub(crate) async fn create_copy(&self, name: &str, id: AppId, from: AppId) -> Result<App> {
-        label::check(name)?;
+        label::check_new_app(name)?;
         let name = name.to_owned();
         self.write(Some(id), move |tx| made(tx, id, &name, false, Some(from))).await
     }
 
-    /// Removes an app, its aliases and its domains, and tells every plugin that follows. Durable.
+    /// Removes an app, its aliases and its domains, does `also` in the same write, and tells every
+    /// plugin that follows. Durable.
     ///
     /// # Errors
     /// `NotFound` when there is no such app; `Conflict` when visitors of a split are sent to it.
-    pub(crate) async fn remove_app(&self, id: AppId) -> Result<()> {
+    pub(crate) async fn remove_app(
+        &self,
+        id: AppId,
+        also: impl Fn(&WriteTx<'_>) -> Result<(), SqlError> + Send + 'static,
+    ) -> Result<()> {
         self.write(Some(id), move |tx| {
             if let Some(split) = store::split_with(tx, id)? {
                 return Err(Error::conflict(format!(
@@ -92,6 +97,7 @@ impl Directory {
             if !store::delete_app(tx, id)? {
                 return Err(Error::not_found(format!("there is no app {id}")).into());
             }
+            also(tx)?;
             let event = fazt_sdk::event::AppRemoved { app: id };
             tx.emit(
                 <fazt_sdk::event::AppRemoved as fazt_sdk::Event>::NAME,
@@ -111,6 +117,23 @@ impl Directory {
         })
         .await
     }
+}
+
+/// Why nothing is deployed to an alias that leads to no app.
+fn no_app(alias: &Alias) -> Error {
+    let name = &alias.name;
+    let why = match alias.target {
+        Target::Split(_) => {
+            return Error::conflict(format!(
+                "{name} is split between several apps; name the one that is meant by its id, which `fazt alias info {name}` shows"
+            ));
+        }
+        Target::Redirect(_) => "a redirect",
+        Target::Reserved | Target::App(_) => "reserved",
+    };
+    Error::conflict(format!(
+        "{name} is {why}; take that away with `fazt alias remove {name}`, or deploy under another name"
+    ))
 }
 
 /// Makes an app inside a write, with an alias of its name if it is to have one.

@@ -22,7 +22,7 @@ impl Apps for AppsService {
     async fn find(&self, _call: &Call, reference: &str) -> Result<Option<App>> {
         let core = self.core()?;
         let directory = core.directory.now();
-        Ok(directory.find(reference).map(|app| core.app_record(&directory, app)))
+        Ok(directory.find(&core.label(reference)).map(|app| core.app_record(&directory, app)))
     }
 
     async fn list(&self, call: &Call) -> Result<Vec<App>> {
@@ -36,6 +36,7 @@ impl Apps for AppsService {
         let core = self.core()?;
         // By id or alias only: whoever deploys to a name that leads nowhere means a new app, not the
         // one that was once called so.
+        let name = &*core.label(name);
         let existing = core.directory.now().find_exactly(name).cloned();
         let app = match existing {
             Some(app) => app,
@@ -49,5 +50,12 @@ impl Apps for AppsService {
         call.check_app(app.id)?;
         let directory = core.directory.now();
         Ok(core.app_record(&directory, &app))
+    }
+
+    async fn name_of_new(&self, _call: &Call, name: &str) -> Result<String> {
+        let core = self.core()?;
+        let name = core.label(name);
+        core.directory.check_ensure(&name)?;
+        Ok(name)
     }
 }

@@ -15,7 +15,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::flow::Flow;
 use super::gateway::Gateway;
+use super::limits::Limits;
 use super::response::StreamFailure;
 use super::server::Shared;
 use super::service;
@@ -72,15 +74,10 @@ pub(super) struct Link {
     since: AtomicU64,
     /// Bytes came while a request without a body was being answered: the next one has begun.
     read_ahead: AtomicBool,
-    /// Since when a write makes no progress; 0 when none waits.
-    write_blocked: AtomicU64,
-    /// Since when somebody waits for the body; 0 when nobody does.
-    body_waits: AtomicU64,
-    body_waited: AtomicU64,
-    body_bytes: AtomicU64,
-    /// The sweeper's window: time waited and bytes at its start.
-    window_waited: AtomicU64,
-    window_bytes: AtomicU64,
+    /// What the client takes; waited for as long as it takes nothing.
+    written: Flow,
+    /// What the client sends in the body of the request; waited for by whoever reads it.
+    body: Flow,
     order: AtomicU8,
     pub(super) waker: AtomicWaker,
     reset: AtomicBool,
@@ -96,12 +93,8 @@ impl Link {
             phase: AtomicU8::new(Phase::New as u8),
             since,
             read_ahead: AtomicBool::new(false),
-            write_blocked: AtomicU64::new(0),
-            body_waits: AtomicU64::new(0),
-            body_waited: AtomicU64::new(0),
-            body_bytes: AtomicU64::new(0),
-            window_waited: AtomicU64::new(0),
-            window_bytes: AtomicU64::new(0),
+            written: Flow::default(),
+            body: Flow::default(),
             order: AtomicU8::new(Order::Serve as u8),
             waker: AtomicWaker::new(),
             reset: AtomicBool::new(false),
@@ -139,10 +132,8 @@ impl Link {
     }
 
     /// Bytes have left.
-    pub(super) fn has_written(&self) {
-        if self.write_blocked.load(Relaxed) != 0 {
-            self.write_blocked.store(0, Relaxed);
-        }
+    pub(super) fn has_written(&self, bytes: usize) {
+        self.written.passed(bytes, || self.now());
         if self.phase() == Phase::Idle {
             self.since.store(self.now(), Relaxed);
         }
@@ -150,17 +141,17 @@ impl Link {
 
     /// The client takes no more bytes for now.
     pub(super) fn cannot_write(&self) {
-        if self.write_blocked.load(Relaxed) == 0 {
-            self.write_blocked.store(self.now().max(1), Relaxed);
-        }
+        self.written.waits(self.now());
     }
 
-    /// Since when the client has taken nothing; nothing while it does.
-    pub(super) fn write_blocked_since(&self) -> Option<u64> {
-        match self.write_blocked.load(Relaxed) {
-            0 => None,
-            since => Some(since),
-        }
+    /// Whether the client took nothing for too long, or too little over the last window of waiting.
+    pub(super) fn reads_slowly(&self, limits: &Limits) -> bool {
+        let now = self.now();
+        let stands_still = self
+            .written
+            .waiting_since()
+            .is_some_and(|since| now.saturating_sub(since) > limits.write_ms);
+        stands_still || self.written.is_slow(limits.write_window_ms, limits.write_rate, now)
     }
 
     /// A request was understood and is being answered.
@@ -179,51 +170,27 @@ impl Link {
 
     /// A request with a body begins; what earlier ones did no longer counts.
     pub(super) fn body_begins(&self) {
-        for counter in [
-            &self.body_waits,
-            &self.body_waited,
-            &self.body_bytes,
-            &self.window_waited,
-            &self.window_bytes,
-        ] {
-            counter.store(0, Relaxed);
-        }
+        self.body.restart();
     }
 
     /// Somebody waits for more of the body.
     pub(super) fn body_waits(&self) {
-        if self.body_waits.load(Relaxed) == 0 {
-            self.body_waits.store(self.now().max(1), Relaxed);
-        }
+        self.body.waits(self.now());
     }
 
     /// Nobody waits any more; `bytes` came.
     pub(super) fn body_came(&self, bytes: usize) {
-        self.body_waited.store(self.body_waited(), Relaxed);
-        self.body_waits.store(0, Relaxed);
-        self.body_bytes.fetch_add(bytes as u64, Relaxed);
+        self.body.passed(bytes, || self.now());
     }
 
     /// Milliseconds spent waiting for the client's body so far.
     pub(super) fn body_waited(&self) -> u64 {
-        let waiting = match self.body_waits.load(Relaxed) {
-            0 => 0,
-            since => self.now().saturating_sub(since),
-        };
-        self.body_waited.load(Relaxed) + waiting
+        self.body.waited(self.now())
     }
 
-    /// Whether the body came too slowly over the last `window_ms` of waiting.
-    pub(super) fn body_is_slow(&self, window_ms: u64, bytes_per_second: u64) -> bool {
-        let (waited, bytes) = (self.body_waited(), self.body_bytes.load(Relaxed));
-        let window = waited.saturating_sub(self.window_waited.load(Relaxed));
-        if window < window_ms {
-            return false;
-        }
-        let came = bytes.saturating_sub(self.window_bytes.load(Relaxed));
-        self.window_waited.store(waited, Relaxed);
-        self.window_bytes.store(bytes, Relaxed);
-        came < bytes_per_second.saturating_mul(window) / 1_000
+    /// Whether the body came too slowly over the last window of waiting.
+    pub(super) fn body_is_slow(&self, limits: &Limits) -> bool {
+        self.body.is_slow(limits.body_window_ms, limits.body_rate, self.now())
     }
 
     pub(super) fn order(&self) -> Order {

@@ -57,6 +57,19 @@ pub fn method_not_allowed(allowed: &[Method], shape: Shape, request_id: RequestI
         .into_response(shape, request_id)
 }
 
+/// The response to a body whose content coding is not taken back, with the one that is taken: none
+/// (RFC 9110 §15.5.16).
+#[must_use]
+pub fn coding_not_supported(shape: Shape, request_id: RequestId) -> RawResponse {
+    Refusal::new(
+        415,
+        "CODING_NOT_SUPPORTED",
+        "the body is sent with a content-encoding; send it as it is",
+    )
+    .with("accept-encoding", "identity".to_owned())
+    .into_response(shape, request_id)
+}
+
 /// An error with the status that the edge gives it and the fields that belong to it.
 #[derive(Debug)]
 pub(super) struct Refusal {

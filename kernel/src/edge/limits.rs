@@ -94,6 +94,10 @@ limits! {
     body_window_ms: Milliseconds = 10 * SECOND, 100 => HOUR;
     "Time without progress after which a response that the client does not read is given up."
     write_ms: Milliseconds = 30 * SECOND, 100 => HOUR;
+    "Least that a client must take of a response per second, measured over `write_window_ms` of waiting."
+    write_rate: BytesPerSecond = KIB, 0 => GIB;
+    "Time spent waiting for a client to take a response over which its rate is measured."
+    write_window_ms: Milliseconds = 30 * SECOND, 100 => HOUR;
     "Time until the head of the response must be there, not counting time spent waiting for the client; 504 after."
     request_ms: Milliseconds = 30 * SECOND, 10 => 24 * HOUR;
     "Open connections of one address (IPv4 /32, IPv6 /64); further ones are closed."
@@ -174,6 +178,19 @@ mod tests {
             assert!(limits.set(limit.name, limit.max + 1).is_err(), "{}", limit.name);
             assert!(limit.doc.ends_with('.'), "{}", limit.name);
         }
+    }
+
+    /// The figures are those that the tests cannot wait for; that the limits hold, they see.
+    #[test]
+    fn the_defaults_end_slow_clients_as_early_as_is_promised() {
+        let limits = Limits::default();
+        let sweep = 2 * SECOND;
+        assert!(limits.header_ms + sweep <= 15 * SECOND, "a head that trickles");
+        // What came before pays for one window; the next one is measured.
+        assert!(2 * limits.body_window_ms + sweep <= 30 * SECOND, "a body that trickles");
+        assert!(2 * limits.write_window_ms.max(limits.write_ms) + sweep <= 75 * SECOND, "reading");
+        assert!(limits.idle_ms + sweep <= 75 * SECOND, "an idle connection");
+        assert!(limits.body_rate > 1 && limits.write_rate > 1);
     }
 
     #[test]

@@ -14,6 +14,12 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 /// Connections that wait to be accepted; the system may allow fewer.
 const BACKLOG: u16 = 4_096;
 
+/// Bytes in the system's send buffer that were not sent yet, per connection; more are taken once less
+/// than half of it is left. Else the system takes megabytes at once and says nothing for minutes: a
+/// slow client would look like one that takes nothing, and each would hold that much memory. With
+/// this, a client at 1 KiB/s is seen to take something within `write_ms`.
+const UNSENT_BYTES: u32 = 64 << 10;
+
 /// A socket that listens. Must be made within a Tokio runtime.
 #[derive(Debug)]
 pub struct Listener(Kind);
@@ -44,7 +50,13 @@ impl Listener {
         // A port in TIME_WAIT is free; one with a listener is not (Linux).
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self(Kind::Tcp(socket.listen(u32::from(BACKLOG))?)))
+        Self::with_unsent_limited(socket.listen(u32::from(BACKLOG))?)
+    }
+
+    /// Accepted connections inherit the option from the socket that listens (Linux).
+    fn with_unsent_limited(listener: TcpListener) -> io::Result<Self> {
+        socket2::SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        Ok(Self(Kind::Tcp(listener)))
     }
 
     /// Takes over a TCP socket that listens already.
@@ -54,11 +66,9 @@ impl Listener {
     pub fn tcp_from(listener: std::net::TcpListener) -> Result<Self> {
         let adopt = || {
             listener.set_nonblocking(true)?;
-            TcpListener::from_std(listener)
+            Self::with_unsent_limited(TcpListener::from_std(listener)?)
         };
-        adopt()
-            .map(|listener| Self(Kind::Tcp(listener)))
-            .map_err(|error| Error::internal(format!("take over a listening socket: {error}")))
+        adopt().map_err(|error| Error::internal(format!("take over a listening socket: {error}")))
     }
 
     /// Listens on a Unix socket that only this user can open. A socket file that nobody listens on

@@ -27,6 +27,7 @@ pub mod limits;
 
 mod body;
 mod connection;
+mod flow;
 mod gateway;
 mod handshake;
 mod listener;
@@ -41,7 +42,7 @@ mod socket;
 mod sweeper;
 mod transport;
 
-pub use failure::{Shape, method_not_allowed, response as failure_response};
+pub use failure::{Shape, coding_not_supported, method_not_allowed, response as failure_response};
 pub use gateway::{BlobSource, BodyLimit, EdgeRequest, Gateway};
 pub use limits::{Limits, Unit};
 pub use listener::Listener;

@@ -148,9 +148,7 @@ impl Connections {
         let idle_ms = if pressed { limits.idle_ms.min(IDLE_PRESSED_MS) } else { limits.idle_ms };
         let mut closed = 0;
         for link in open.links.values() {
-            let stalled = link
-                .write_blocked_since()
-                .is_some_and(|since| now.saturating_sub(since) > limits.write_ms);
+            let stalled = link.reads_slowly(limits);
             if stalled {
                 // The bytes under way would otherwise keep the socket alive in the kernel.
                 link.reset_at_end();
@@ -160,7 +158,7 @@ impl Connections {
                 Phase::New | Phase::Head => in_phase > limits.header_ms,
                 Phase::Idle => in_phase > idle_ms,
                 Phase::Lingering => in_phase > LINGER_MS,
-                Phase::Busy => link.body_is_slow(limits.body_window_ms, limits.body_rate),
+                Phase::Busy => link.body_is_slow(limits),
                 Phase::Socket => false,
             };
             if stalled || late {

@@ -70,7 +70,7 @@ impl<T: Transport> Metered<T> {
     fn note(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &poll {
             Poll::Pending => self.link.cannot_write(),
-            Poll::Ready(_) => self.link.has_written(),
+            Poll::Ready(written) => self.link.has_written(*written.as_ref().unwrap_or(&0)),
         }
         poll
     }

@@ -84,7 +84,7 @@ fn identify(core: &Core, request: &EdgeRequest) -> Result<(Identity, Proof)> {
             key.filter(|_| authorizations.next().is_none()).and_then(|key| core.access.key(key));
         return identity
             .map(|identity| (identity, Proof::Key))
-            .ok_or_else(|| Error::unauthenticated("the key is wrong, was removed or has expired; make one with `fazt server create-key`").with_code("BAD_KEY"));
+            .ok_or_else(|| Error::unauthenticated("the key is wrong, was removed or has expired; make one with `fazt server create-key`").with_code("INVALID_API_KEY"));
     }
     if !secure && !request.local {
         return Ok((ANONYMOUS, Proof::None));
@@ -115,6 +115,11 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
             false => fail(core, &metrics_refused(&call), Shape::Text, request_id),
         };
     }
+    // A few bytes could unfold to any number, and nothing that is sent here gains by it.
+    if head::values(&request.raw.head, "content-encoding").any(|coding| !is_identity(coding)) {
+        let shape = Shape::of(path, head::values(&request.raw.head, "accept"));
+        return edge::coding_not_supported(shape, request_id);
+    }
     if !path.starts_with("/api/") {
         let shape = Shape::of(path, head::values(&request.raw.head, "accept"));
         return match dashboard::answer(core, call, request).await {
@@ -138,6 +143,12 @@ pub(crate) async fn answer(core: &Arc<Core>, call: Call, mut request: EdgeReques
         Ok(response) => response.header("cache-control", "no-store").into_raw(),
         Err(error) => fail(core, &error, Shape::Json, request_id),
     }
+}
+
+/// Whether a content coding is none (RFC 9110 §8.4.1, §12.5.3).
+fn is_identity(coding: &[u8]) -> bool {
+    let coding = coding.trim_ascii();
+    coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
 }
 
 fn metrics_refused(call: &Call) -> Error {

@@ -3,12 +3,19 @@
 
 use fazt_sdk::{Error, Result};
 
+/// Pairs of one query or form; no operation and no page has nearly as many fields.
+const PAIRS_MAX: usize = 400;
+
 /// The pairs in `text`, decoded, in order.
 ///
 /// # Errors
-/// `Invalid` for a broken escape and for what is not UTF-8.
+/// `Invalid` for a broken escape, for what is not UTF-8, and for each pair after the 400th.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<(String, String)>> {
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+    text.split('&').filter(|pair| !pair.is_empty()).enumerate().map(|(number, pair)| {
+        if number >= PAIRS_MAX {
+            return Err(Error::invalid(format!("there are more than {PAIRS_MAX} parameters"))
+                .with_code("TOO_MANY_PARAMETERS"));
+        }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Ok((decode(name)?, decode(value)?))
     })
@@ -45,6 +52,14 @@ mod tests {
             pairs.unwrap(),
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
+    }
+
+    #[test]
+    fn no_more_pairs_are_read_than_anything_has_fields() {
+        let text = |count: usize| vec!["a=b"; count].join("&");
+        assert!(pairs(&text(PAIRS_MAX)).all(|pair| pair.is_ok()));
+        let error = pairs(&text(PAIRS_MAX + 1)).last().unwrap().unwrap_err();
+        assert_eq!(error.code(), "TOO_MANY_PARAMETERS");
     }
 
     #[test]

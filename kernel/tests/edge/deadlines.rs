@@ -130,6 +130,55 @@ fn a_client_that_does_not_read_is_closed_with_a_reset() {
     assert_eq!(client.reply().unwrap_err(), NoReply::Cut);
 }
 
+/// Reads a piece of `bytes` every 20 ms, until the server ends the connection or for `patience`; says
+/// whether it ended.
+fn read_slowly(client: &mut Client, bytes: usize, patience: Duration) -> bool {
+    let start = now();
+    let mut buffer = vec![0; bytes];
+    while start.elapsed() < patience {
+        std::thread::sleep(Duration::from_millis(20));
+        if !client.stream.read(&mut buffer).is_ok_and(|len| len > 0) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_client_that_takes_too_little_is_closed_and_one_that_takes_enough_is_not() {
+    let node = Node::with(|limits| {
+        limits.write_ms = 60_000;
+        limits.write_rate = 256 << 10;
+        limits.write_window_ms = 1_000;
+    });
+    let asked = |mut client: Client| {
+        client.send("GET /stream/1000000000 HTTP/1.1\r\nhost: a\r\n\r\n");
+        client
+    };
+    // At most 25 KiB/s, and 3 MiB/s.
+    let mut slow = asked(Client::connect_narrow(node.address));
+    let mut fast = asked(node.connect());
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| read_slowly(&mut slow, 512, SLACK));
+        let fast = scope.spawn(|| read_slowly(&mut fast, 64 << 10, Duration::from_secs(4)));
+        assert!(slow.join().unwrap(), "the slow one is still open");
+        assert!(!fast.join().unwrap(), "the other was closed");
+    });
+    assert_eq!(node.figures().connections_swept, 1);
+    node.assert_well();
+}
+
+#[test]
+fn little_is_taken_ahead_of_a_client_that_does_not_read() {
+    let node = Node::start();
+    let mut client = Client::connect_narrow(node.address);
+    client.send("GET /stream/1000000000 HTTP/1.1\r\nhost: a\r\n\r\n");
+    eventually("the first bytes leave", || node.seen.produced.load(SeqCst) > 0);
+    std::thread::sleep(Duration::from_millis(300));
+    let ahead = node.seen.produced.load(SeqCst);
+    assert!(ahead < 1 << 20, "{ahead} bytes for a client that took nothing");
+}
+
 #[test]
 fn pipelining_without_reading_stays_bounded_and_is_closed() {
     let node = Node::with(|limits| limits.write_ms = 1_000);

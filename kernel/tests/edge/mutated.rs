@@ -1,6 +1,6 @@
 //! Requests with random damage: never a panic, never a 5xx but 501 and 505.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use crate::client::{Client, NoReply};
 use crate::node::Node;
@@ -90,12 +90,42 @@ fn mutated(seed: u64) -> Vec<u8> {
 
 #[test]
 fn a_hundred_thousand_damaged_requests_break_nothing() {
+    // In a process of its own: its memory is measured.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "mutated::damaged_requests_alone", "--nocapture"])
+        .env(ALONE, "yes")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+}
+
+/// Says that this process is the child of the test above.
+const ALONE: &str = "FAZT_TEST_DAMAGED_REQUESTS";
+/// Memory that all of the requests may take beyond what the first thousand took, in bytes.
+const GROWTH_BYTES_MAX: u64 = 32 << 20;
+const FIRST: usize = 1_000;
+
+/// Memory that this process, client and server, uses now, in bytes (proc_pid_status(5)).
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Does nothing unless the test above started it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the parent speaks through the environment")]
+fn damaged_requests_alone() {
+    if std::env::var_os(ALONE).is_none() {
+        return;
+    }
     let node = Node::with(|limits| {
         limits.connections_per_address = 10_000;
         limits.header_ms = 60_000;
     });
-    let next = AtomicUsize::new(0);
-    let answered = AtomicUsize::new(0);
+    let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let before = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -103,6 +133,9 @@ fn a_hundred_thousand_damaged_requests_break_nothing() {
                     let number = next.fetch_add(1, SeqCst);
                     if number >= REQUESTS {
                         return;
+                    }
+                    if number == FIRST {
+                        before.store(memory(), SeqCst);
                     }
                     let bytes = mutated(number as u64);
                     let mut client = Client::connect(node.address);
@@ -137,6 +170,8 @@ fn a_hundred_thousand_damaged_requests_break_nothing() {
     });
     let answered = answered.load(SeqCst);
     assert!(answered > REQUESTS / 4, "only {answered} were answered: the damage is too great");
+    let grown = memory().saturating_sub(before.load(SeqCst));
+    assert!(grown < GROWTH_BYTES_MAX, "{grown} bytes more than after the first {FIRST}");
     assert_eq!(node.figures().panics, 0);
     node.assert_well();
 }

@@ -74,7 +74,7 @@ async fn nobody_calls_anything_anonymously() {
             let answer = node.exchange(connection, ADMIN, line.method, &path, &[], "").await;
             // From elsewhere the name of the machine itself leads nowhere.
             if connection == Connection::Loopback || answer.status != 404 {
-                refused(&answer, 401, &["UNAUTHENTICATED"], &line);
+                refused(&answer, 401, &["UNAUTHORIZED"], &line);
             }
         }
     }
@@ -209,7 +209,7 @@ async fn a_key_is_one_header_of_the_right_form() {
     let cut = &bearer[..bearer.len() - 1];
     for wrong in ["", "Bearer", "Bearer ", "Basic YTpi", &key, cut, &format!("{bearer}0")] {
         let answer = ask(&node, Method::Get, "/api/keys", &[("authorization", wrong)], "").await;
-        assert_eq!((answer.status, code(&answer).as_str()), (401, "BAD_KEY"), "{wrong}");
+        assert_eq!((answer.status, code(&answer).as_str()), (401, "INVALID_API_KEY"), "{wrong}");
     }
     let twice = [("authorization", bearer.as_str()), ("authorization", bearer.as_str())];
     assert_eq!(ask(&node, Method::Get, "/api/keys", &twice, "").await.status, 401);

@@ -146,7 +146,7 @@ async fn a_bad_or_kept_name_is_refused_on_every_way_in() {
         ("admin", "RESERVED_NAME"),
         ("root", "RESERVED_NAME"),
         ("localhost", "RESERVED_NAME"),
-        ("Blog", "BAD_NAME"),
+        ("Admin", "RESERVED_NAME"),
         ("a.b", "BAD_NAME"),
         ("a_b", "BAD_NAME"),
         ("-a", "BAD_NAME"),

@@ -61,18 +61,35 @@ const ORDINARY: &[Suite] = &[
     },
 ];
 
-const LONG: &[Suite] = &[Suite {
-    name: "durability, long",
-    budget_s: 7_200,
-    program: "cargo",
-    words: &["test", "--package", "fazt-kernel", "--package", "fazt-tests", "--release", "ledger"],
-    environment: &[
-        ("CARTRIDGE_LEDGER_KILLS", "300"),
-        ("CARTRIDGE_LEDGER_ACKS", "200000"),
-        ("NODE_LEDGER_KILLS", "300"),
-        ("NODE_LEDGER_ACKS", "200000"),
-    ],
-}];
+const LONG: &[Suite] = &[
+    Suite {
+        name: "slow clients, long",
+        budget_s: 600,
+        program: "cargo",
+        words: &["test", "--package", "fazt-tests", "--test", "node", "--release", "slow_clients"],
+        environment: &[("SLOW_CLIENTS", "5000")],
+    },
+    Suite {
+        name: "durability, long",
+        budget_s: 7_200,
+        program: "cargo",
+        words: &[
+            "test",
+            "--package",
+            "fazt-kernel",
+            "--package",
+            "fazt-tests",
+            "--release",
+            "ledger",
+        ],
+        environment: &[
+            ("CARTRIDGE_LEDGER_KILLS", "300"),
+            ("CARTRIDGE_LEDGER_ACKS", "200000"),
+            ("NODE_LEDGER_KILLS", "300"),
+            ("NODE_LEDGER_ACKS", "200000"),
+        ],
+    },
+];
 
 /// Runs every suite; the first failure ends the run.
 ///

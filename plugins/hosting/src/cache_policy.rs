@@ -43,6 +43,9 @@ pub fn cache_control(path: &str, content_type: &str, visibility: Visibility) -> 
 /// * base64url: 8 to 32 characters, with a digit, a lower-case and an upper-case letter, changing
 ///   kind at least every other character on average, which `Summer2024` does not.
 ///
+/// Scripts and styles below `assets/`, where bundlers write, may have a shorter one of 6 or 7
+/// hexadecimal digits: the older console kept all of these for a year, by their place alone.
+///
 /// Dates, versions and words are not hashes. About one base64url hash in three is missed.
 pub fn has_hashed_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -50,7 +53,8 @@ pub fn has_hashed_name(path: &str) -> bool {
     let Some((stem, _)) = name.rsplit_once('.') else {
         return false;
     };
-    stem.split('.').next_back().is_some_and(ends_in_hash)
+    is_short_hash_of_assets(path)
+        || stem.split('.').next_back().is_some_and(ends_in_hash)
         || stem.rsplit_once('.').is_some_and(|(before, second)| {
             matches!(second, "js" | "mjs" | "css" | "min") && {
                 before.split('.').next_back().is_some_and(ends_in_hash)
@@ -68,10 +72,26 @@ fn ends_in_hash(part: &str) -> bool {
     })
 }
 
+/// `assets/…/name-HASH.js`, also `.mjs` and `.css`.
+fn is_short_hash_of_assets(path: &str) -> bool {
+    let Some((stem, "js" | "mjs" | "css")) = path.rsplit_once('.') else {
+        return false;
+    };
+    let hash = stem.rsplit(['-', '/']).next().unwrap_or_default();
+    path.starts_with("assets/")
+        && stem.strip_suffix(hash).is_some_and(|before| before.ends_with('-'))
+        && (6..=7).contains(&hash.len())
+        && is_hex(hash)
+}
+
 fn is_hex_hash(candidate: &str) -> bool {
+    (8..=64).contains(&candidate.len()) && is_hex(candidate)
+}
+
+/// Whether it is lower-case hexadecimal, with letters and digits.
+fn is_hex(candidate: &str) -> bool {
     let bytes = candidate.as_bytes();
-    (8..=64).contains(&bytes.len())
-        && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         && bytes.iter().any(u8::is_ascii_digit)
         && bytes.iter().any(u8::is_ascii_lowercase)
 }
@@ -111,6 +131,8 @@ mod tests {
             "static/css/main.f855e6bc.css.map",
             "3f2a9c1b4d5e6f708192a3b4c5d6e7f8.woff2",
             "img/logo-0a1b2c3d4e5f.png",
+            "assets/main-abc123.js",
+            "assets/pages/main-abc1234.css",
         ] {
             assert_eq!(policy(path), IMMUTABLE, "{path}");
         }
@@ -136,6 +158,10 @@ mod tests {
             "IMG-20240131-WA0001.jpg",
             "Screenshot-2024-01-31.png",
             "a-1a2b3c.js",
+            "assets/theme-ff00aa.png",
+            "assets/a-12345.js",
+            "assets/a-123456.css",
+            "assets/1a2b3c.js",
             "3f2a9c1b",
             "3f2a9c1b/photo.png",
             ".3f2a9c1b",

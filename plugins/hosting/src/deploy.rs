@@ -46,7 +46,7 @@ pub(crate) struct Upload {
 /// What a deploy answers.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Deployed {
-    /// The name that the client gave.
+    /// The name that the client gave, as it is kept.
     pub(crate) site: String,
     /// The app.
     pub(crate) app_id: AppId,
@@ -101,7 +101,7 @@ impl Deploys {
     ///
     /// # Errors
     /// `Denied` without the scope `deploy`, or when the key is for another app; `NotFound` for an id
-    /// that no app has.
+    /// that no app has; `Invalid` or `Conflict` for a name that no app can get.
     pub(crate) async fn permit(&self, call: &Call, site: &str) -> Result<Option<App>> {
         check_scope(call)?;
         let app = self.apps.find(call, site).await?;
@@ -115,7 +115,7 @@ impl Deploys {
             (None, None) if site.starts_with(AppId::PREFIX) => {
                 return Err(Error::not_found(format!("there is no app {site}")));
             }
-            (None, None) => {}
+            (None, None) => drop(self.apps.name_of_new(call, site).await?),
         }
         Ok(app)
     }
@@ -123,7 +123,7 @@ impl Deploys {
     /// Makes `archive` what the app serves: all of it, or nothing changes.
     ///
     /// When this is ready with `Ok`, it survives a loss of power and is what requests are answered
-    /// from. Waits for deploys that came before. Blocks for a chunk of 256 KiB at a time at most.
+    /// from. Waits for deploys that came before.
     ///
     /// # Errors
     /// `Denied`; the refusal of the archive, with its code and entry; `Invalid` or `Conflict` for a
@@ -248,27 +248,30 @@ fn principal(call: &Call) -> String {
     }
 }
 
+/// The alias that the client meant by what it said, which may be a whole host and in capitals; what it
+/// said when that was the app's id.
+fn site(app: &App, said: &str) -> String {
+    let label = said.split('.').next().unwrap_or(said);
+    let meant = app.aliases.iter().find(|alias| alias.eq_ignore_ascii_case(label));
+    meant.map_or(said, |alias| alias.as_str()).to_owned()
+}
+
 fn answer(
     pending: &crate::model::PendingDeployment,
     app: &App,
     deployment: &StoredDeployment,
     warnings: Vec<String>,
 ) -> Deployed {
-    let files = match deployment.file_count {
-        1 => "1 file".to_owned(),
-        count => format!("{count} files"),
-    };
-    let (version, name) = (deployment.version, &app.name);
-    let message = if pending.is_preview {
-        format!("stored {files} as version {version} of {name}; the app serves what it served")
-    } else {
-        format!("deployed {files} as version {version} of {name}")
+    let message = match pending.is_preview {
+        true => "Preview stored; the app serves what it served",
+        // Scripts look for these two words, which are older than this program.
+        false => "Deployment successful",
     };
     Deployed {
-        site: pending.site.clone(),
+        site: site(app, &pending.site),
         app_id: app.id,
         deployment_id: deployment.id.to_string(),
-        version,
+        version: deployment.version,
         active: !pending.is_preview,
         url: app.urls.first().cloned().unwrap_or_default(),
         preview_url: preview_url(&app.urls, &deployment.preview),
@@ -276,6 +279,6 @@ fn answer(
         size_bytes: deployment.size_bytes,
         new_files: pending.new_files,
         warnings,
-        message,
+        message: message.to_owned(),
     }
 }

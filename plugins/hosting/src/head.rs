@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fazt_sdk::http::Request;
 
 use crate::accept::Encoding;
-use crate::cache_policy::{REVALIDATE, SECURITY_HEADERS};
+use crate::cache_policy::{PRIVATE, REVALIDATE, SECURITY_HEADERS};
 use crate::content_type::{is_compressible, is_html};
 use crate::markdown;
 use crate::representation::Representation;
@@ -55,6 +55,8 @@ impl Context<'_> {
     /// The value of `cache-control`, unless the site's own rules have another.
     pub(crate) fn cache_control(&self, sent: &Representation<'_>) -> &'static str {
         match self.role {
+            // Not every shared cache looks at `vary`.
+            _ if self.depends_on_visitor() => PRIVATE,
             Role::File | Role::Markdown => sent.file.entry.cache_control,
             Role::ErrorPage => REVALIDATE,
         }

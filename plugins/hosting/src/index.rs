@@ -10,7 +10,6 @@ use fazt_sdk::Result;
 use fazt_sdk::cartridge::{Cartridge, Reader};
 use foldhash::fast::RandomState;
 
-use crate::content_type::is_html;
 use crate::listing::{self, Listed};
 use crate::markdown;
 use crate::model::{DeploymentId, Entry, PreviewLabel, StoredDeployment, StoredFile, Variants};
@@ -143,19 +142,18 @@ impl Slot {
     }
 }
 
-/// The folders that have a page and other files than pages beside it or below it: links of that page
-/// are relative to the folder, so its address ends in `/`. A folder of nothing but pages does not
+/// The folders that have a page and other files beside it, or below it in folders without a page: links
+/// of that page are relative to the folder, so its address ends in `/`. A page that is alone does not
 /// need one.
 fn folders_with_files(files: &[StoredFile]) -> HashSet<Box<str>, RandomState> {
     let mut pages: HashSet<&str, RandomState> = HashSet::default();
-    let of_page = |path| str::strip_suffix(path, "index.html")?.strip_suffix('/');
-    pages.extend(files.iter().filter_map(|file| of_page(&*file.path)));
+    pages.extend(files.iter().filter_map(|file| folder_of_page(&file.path)));
     let mut folders = HashSet::default();
     if pages.is_empty() {
         return folders;
     }
     let is_sent = |file: &&StoredFile| file.entry.visibility != Visibility::Server;
-    let is_other = |file: &&StoredFile| !is_html(file.entry.content_type);
+    let is_other = |file: &&StoredFile| folder_of_page(&file.path).is_none();
     for file in files.iter().filter(is_sent).filter(is_other) {
         let mut above = file.path.rsplit_once('/').map(|(folder, _)| folder);
         while let Some(folder) = above {
@@ -169,6 +167,11 @@ fn folders_with_files(files: &[StoredFile]) -> HashSet<Box<str>, RandomState> {
         }
     }
     folders
+}
+
+/// The folder whose page this file is.
+fn folder_of_page(path: &str) -> Option<&str> {
+    path.strip_suffix("/index.html")
 }
 
 /// A deployment by the name in its own host.

@@ -4,24 +4,23 @@
 //! byte and hashed, once to be stored. Nothing is stored before the first pass is over, so a refused
 //! archive leaves no trace; and the second pass skips what the cartridge has.
 //!
-//! Unpacking and hashing run beside the threads that answer requests; only files of several chunks are
-//! unpacked a chunk at a time in between. Besides one entry for each file, both passes hold
-//! [`HELD_BYTES_MAX`] and a chunk.
+//! Unpacking and hashing run beside the threads that answer requests. Besides one entry for each file,
+//! both passes hold [`HELD_BYTES_MAX`] and a few chunks.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use fazt_sdk::host::Host;
 use fazt_sdk::prelude::Bytes;
 use fazt_sdk::{AppId, Error, ErrorKind, Result};
+use futures_util::future::join;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::{
     ArchiveError, ArchiveLimits, ArchivePlan, CHUNK_BYTES, Content, PlannedEntry, inspect,
 };
+use crate::handover::handover;
 use crate::model::{Entry, StoredFile};
 use crate::visibility::{Layout, Visibility};
 
@@ -128,20 +127,35 @@ impl<R: Read + Seek + Send + 'static> Intake<R> {
         Ok(contents)
     }
 
+    /// Stores a file of several chunks: another thread unpacks it, a few chunks ahead of this one.
     async fn store_large(&mut self, app: Option<AppId>, index: usize) -> Result<()> {
-        let archive = self.archive.as_mut().ok_or_else(lost)?;
-        let mut packed = self.plan.open_entry(archive, index).map_err(refused)?;
-        let mut content = packed.content().map_err(refused)?;
-        let mut upload = self.host.cartridge().upload(app)?;
-        loop {
-            let chunk = next_chunk(&mut content)?;
-            if chunk.is_empty() {
-                break;
+        let mut archive = self.archive.take().ok_or_else(lost)?;
+        let plan = Arc::clone(&self.plan);
+        let (giver, mut chunks) = handover();
+        let unpacking = self.host.blocking(move || -> Result<_> {
+            let mut packed = plan.open_entry(&mut archive, index).map_err(refused)?;
+            let mut content = packed.content().map_err(refused)?;
+            loop {
+                let chunk = next_chunk(&mut content)?;
+                // Who stores no more has a reason of its own to say.
+                if chunk.is_empty() || !giver.give(chunk) {
+                    break;
+                }
             }
-            give_way().await;
-            upload.push(chunk).await?;
-        }
-        same(upload.finish().await?, self.files[index].entry.hash)
+            drop(content);
+            drop(packed);
+            Ok(archive)
+        });
+        let mut upload = self.host.cartridge().upload(app)?;
+        let storing = async move {
+            while let Some(chunk) = chunks.next().await {
+                upload.push(chunk).await?;
+            }
+            Ok::<_, Error>(upload)
+        };
+        let (unpacked, stored) = join(unpacking, storing).await;
+        self.archive = Some(unpacked??);
+        same(stored?.finish().await?, self.files[index].entry.hash)
     }
 }
 
@@ -256,27 +270,5 @@ pub(crate) fn refused(error: ArchiveError) -> Error {
         ArchiveError::Source(source) | ArchiveError::Sink(source) => {
             Error::internal(format!("{error}: {source}")).with_code(code)
         }
-    }
-}
-
-/// Lets other tasks of the same thread run.
-async fn give_way() {
-    GiveWay { has_waited: false }.await;
-}
-
-struct GiveWay {
-    has_waited: bool,
-}
-
-impl Future for GiveWay {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.has_waited {
-            return Poll::Ready(());
-        }
-        self.has_waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
     }
 }

@@ -40,6 +40,7 @@ mod content_download;
 mod content_upload;
 mod data;
 mod deploy;
+mod handover;
 mod head;
 mod index;
 mod intake;
@@ -188,11 +189,12 @@ impl Plugin for Hosting {
         let lists = Admission::new("hosting.uploads_at_once", uploads_at_once);
         let contents =
             Admission::new("hosting.contents_at_once", host.setting("contents_at_once")?);
+        let packs = Admission::new("hosting.packs_at_once", host.setting("packs_at_once")?);
         let compressed_bytes_max = host.setting("precompress_bytes_max")?;
         let precompress = Arc::new(Precompress {
             host: host.clone(),
             indexes: Arc::clone(&indexes),
-            uploads: vec![archives.clone(), lists.clone(), contents.clone()],
+            uploads: vec![archives.clone(), lists.clone(), contents.clone(), packs.clone()],
             bytes_max: compressed_bytes_max,
             wanted: Arc::clone(&wanted),
         });
@@ -207,9 +209,8 @@ impl Plugin for Hosting {
             admission: archives,
         };
         let list = TakeList { host: host.clone(), deploys: Arc::clone(&deploys), admission: lists };
-        let content = TakeContent { cartridge: cartridge.clone(), admission: contents.clone() };
-        let pack =
-            TakePack { host: host.clone(), cartridge: cartridge.clone(), admission: contents };
+        let content = TakeContent { cartridge: cartridge.clone(), admission: contents };
+        let pack = TakePack { host: host.clone(), cartridge: cartridge.clone(), admission: packs };
         let data = Data::new(&host, Arc::clone(&indexes), wanted);
         let status =
             AppStatus { cartridge: cartridge.clone(), apps: apps.clone(), compressed_bytes_max };

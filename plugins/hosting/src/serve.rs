@@ -12,7 +12,7 @@ use fazt_sdk::services::apps::{Apps as _, AppsApi};
 use fazt_sdk::{AppId, Result};
 
 use crate::accept::{self, Accepted};
-use crate::cache_policy::REVALIDATE;
+use crate::cache_policy::{PRIVATE, REVALIDATE};
 use crate::conditional::{Answer, Conditions};
 use crate::content_type::is_html;
 use crate::head::{Context, Role};
@@ -266,12 +266,11 @@ impl<'a> Visit<'a> {
         // A later deployment may lead elsewhere: no redirect is for ever.
         let response = Response::new(status)
             .header("location", location)
-            .header("cache-control", REVALIDATE)
             .header("referrer-policy", "strict-origin-when-cross-origin");
         if self.index.rules.redirects.depends_on_visitor(self.request.path()) {
-            response.header("vary", "accept-language, cookie")
+            response.header("cache-control", PRIVATE).header("vary", "accept-language, cookie")
         } else {
-            response
+            response.header("cache-control", REVALIDATE)
         }
     }
 

@@ -29,7 +29,11 @@ pub(crate) fn all() -> Vec<Setting> {
              has a scratch file.",
         ),
         Setting::integer("contents_at_once", 64, 1, 1024)
-            .doc("How many contents, and packs of contents, may be on their way in at a time."),
+            .doc("How many contents may be on their way in at a time."),
+        Setting::integer("packs_at_once", 16, 1, 1024).doc(
+            "How many packs of contents may be on their way in at a time; each may hold 8 MiB of \
+             memory.",
+        ),
         Setting::integer("pending_deployments", 32, 1, 1024)
             .doc("How many deployments of one app may wait for their content, for an hour each."),
         Setting::bytes("pending_bytes_max", 4 * GIB, 1024 * GIB)

@@ -82,7 +82,7 @@ impl TakeUpload {
                 return Err(twice("file"));
             }
             // Known early, a wrong name costs nobody the upload.
-            if let Some(site) = &fields.site {
+            if let Some(site) = fields.site.as_ref().filter(|site| !site.is_empty()) {
                 self.deploys.permit(call, site).await?;
             }
             let mut spool = self.host.spool()?;

@@ -36,4 +36,10 @@ pub trait Apps {
     /// # Errors
     /// `Invalid` for a name that is no label, `Conflict` for a reserved one.
     async fn ensure(&self, call: &Call, name: &str) -> Result<App>;
+    /// `name` as the app that [`ensure`](Self::ensure) would make bears it: in lower case, and without
+    /// the node's domain behind it. Reads memory only; to be asked before work that needs the app.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure).
+    async fn name_of_new(&self, call: &Call, name: &str) -> Result<String>;
 }

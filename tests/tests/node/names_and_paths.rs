@@ -1,6 +1,7 @@
 //! Hosts that give nobody power, and paths with a second spelling.
 
-use fazt_tests::{Answer, Client, Home, Node, Request, archive};
+use fazt_tests::{Answer, Client, Home, Node, Request, archive, hex};
+use serde_json::{Value, json};
 
 const CANARY: &str = "canary-5d1c";
 
@@ -205,5 +206,126 @@ fn no_spelling_of_a_path_reaches_what_is_not_public() {
     client.write(b"GET /private/k HTTP/1.0\r\n\r\n").unwrap();
     assert!(!client.answer().is_ok_and(|answer| answer.text().contains(CANARY)));
     assert_eq!(node.get("app.localhost", "/sub").text(), "public", "and the rest is served");
+    assert!(node.stop().success());
+}
+
+/// Every way in which a name reaches the node, asked with `name`: which way, the status, the code.
+fn verdicts(home: &Home, node: &Node, name: &str) -> Vec<(String, u16, String)> {
+    let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let post = |path: &str, input: Value| Request::admin("POST", path).json(&input);
+    let page = b"named";
+    let list = json!({"files": [{"path": "index.html", "sha256": hex(page), "size": page.len()}]});
+    let alias = json!({"name": name, "redirect": "https://example.org/"});
+    let split = json!({"targets": ["app:50", "spa:50"]});
+    let encoded_alias = |rest: &str| format!("/api/aliases/{encoded}{rest}");
+    let boundary = "--x\r\ncontent-disposition: form-data; name=";
+    let form = [
+        format!("{boundary}site_name\r\n\r\n{name}\r\n").into_bytes(),
+        format!("{boundary}file; filename=a.zip\r\n\r\n").into_bytes(),
+        archive(&[("index.html", page)]),
+        b"\r\n--x--\r\n".to_vec(),
+    ];
+    let form = Request::admin("POST", "/api/deploy")
+        .body("multipart/form-data; boundary=x", form.concat());
+    let mut ways = vec![
+        ("deploy of a list", post(&format!("/api/apps/{encoded}/deployments"), list)),
+        ("deploy of an archive", Request::deploy(&encoded, archive(&[("index.html", page)]))),
+        ("deploy of a form", form),
+        ("app create", post("/api/apps", json!({ "name": name }))),
+        ("app fork", post("/api/apps/app/fork", json!({ "as": name }))),
+        ("alias add", post("/api/aliases", alias)),
+    ];
+    if !name.is_empty() {
+        ways.extend([
+            ("app link", Request::admin("PUT", &encoded_alias("")).json(&json!({"app": "app"}))),
+            ("app reserve", Request::admin("POST", &encoded_alias("/reserve"))),
+            ("app split", post(&encoded_alias("/split"), split)),
+        ]);
+    }
+    // Without a name there is no such address.
+    ways.retain(|(way, _)| !name.is_empty() || *way != "deploy of a list");
+    let mut verdicts: Vec<_> = ways
+        .into_iter()
+        .map(|(way, request)| {
+            let answer = node.ask(&request);
+            (way.to_owned(), answer.status, answer.code())
+        })
+        .collect();
+    // The program asks the same node; a few names show that it keeps no list of its own.
+    if ["-a", "my_site", "ADMIN"].contains(&name) {
+        std::fs::create_dir_all(home.path("site")).unwrap();
+        std::fs::write(home.path("site/index.html"), page).unwrap();
+        for words in [
+            format!("app deploy site --name={name} --format json"),
+            format!("app create --format json -- {name}"),
+        ] {
+            let said = home.fazt(&words);
+            let status = if said.code == Some(2) { 400 } else { 0 };
+            let codes = ["BAD_NAME", "RESERVED_NAME"];
+            let code = codes.into_iter().find(|code| said.err.contains(code));
+            let code = code.or(match &said.err {
+                err if err.contains("cannot be a name") => Some("BAD_NAME"),
+                err if err.contains("the node keeps the name") => Some("RESERVED_NAME"),
+                _ => None,
+            });
+            let code = code.map_or_else(|| said.err.clone() + &said.out, str::to_owned);
+            verdicts.push((format!("fazt {words}"), status, code));
+        }
+    }
+    verdicts
+}
+
+/// A name that cannot be is refused by whoever is asked, before anything is sent or made.
+#[test]
+fn every_way_in_refuses_the_same_names_and_makes_nothing() {
+    let home = Home::new();
+    let node = node(&home);
+    let long = "a".repeat(64);
+    let apps = || node.ask(&Request::admin("GET", "/api/apps")).json()["data"].clone();
+    let aliases = || node.ask(&Request::admin("GET", "/api/aliases")).json()["data"].clone();
+    let before = (apps(), aliases());
+    let mut wrong = Vec::new();
+    for (name, code) in [
+        ("-a", "BAD_NAME"),
+        ("a-", "BAD_NAME"),
+        ("my_site", "BAD_NAME"),
+        ("my.site", "BAD_NAME"),
+        ("my site", "BAD_NAME"),
+        ("my@site", "BAD_NAME"),
+        ("b\u{fc}cher", "BAD_NAME"),
+        ("xn--bcher-kva", "BAD_NAME"),
+        ("app.localhost.localhost", "BAD_NAME"),
+        ("<b>", "BAD_NAME"),
+        (&long, "BAD_NAME"),
+        ("admin", "RESERVED_NAME"),
+        ("ADMIN", "RESERVED_NAME"),
+        ("root", "RESERVED_NAME"),
+        ("localhost", "RESERVED_NAME"),
+        ("admin.localhost", "RESERVED_NAME"),
+    ] {
+        for (way, status, said) in verdicts(&home, &node, name) {
+            if (status, &*said) != (400, code) {
+                wrong.push(format!("{way} of `{name}`: {status} {said}"));
+            }
+        }
+    }
+    // What is a name of an alias, but of no app.
+    for name in ["www", "api", "mail", "Smtp"] {
+        for (way, status, said) in verdicts(&home, &node, name) {
+            let is_of_an_alias = ["app link", "app reserve", "app split", "alias add"];
+            if !is_of_an_alias.contains(&&*way) && (status, &*said) != (400, "RESERVED_NAME") {
+                wrong.push(format!("{way} of `{name}`: {status} {said}"));
+            }
+        }
+        let path = format!("/api/aliases/{name}");
+        assert!(node.ask(&Request::admin("DELETE", &path)).is_success(), "{name} was an alias");
+    }
+    for (way, status, said) in verdicts(&home, &node, "") {
+        if status != 400 {
+            wrong.push(format!("{way} without a name: {status} {said}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!((apps(), aliases()), before);
     assert!(node.stop().success());
 }

@@ -1,8 +1,9 @@
 //! A directory as a site: which files belong to it, and what they hold.
 //!
-//! Names that start with a dot stay here, except `.well-known`; so does `node_modules`, and what
-//! `.faztignore` in the directory itself names, in the syntax of `.gitignore`. Links are followed
-//! only to what belongs to the site itself, so that nothing from outside is published by accident.
+//! Names that start with a dot stay here, except `.well-known`; so does `node_modules`, and what a
+//! `.faztignore` in any directory names, in the syntax and with the precedence of `.gitignore`. Links
+//! are followed only to what belongs to the site itself, so that nothing from outside is published by
+//! accident.
 
 mod content;
 mod ignored;
@@ -151,7 +152,7 @@ impl Walk<'_> {
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(|error| unreadable(&source, &error))?;
             let is_directory = kind.is_dir() || (kind.is_symlink() && source.is_dir());
-            if self.ignored.names(&path, is_directory) {
+            if self.ignored.names(&path, is_directory)? {
                 if name == ignored::MODULES {
                     self.site.modules += 1;
                 } else {
@@ -195,11 +196,14 @@ impl Walk<'_> {
     fn link(&mut self, link: &Path, path: &str, above: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let target = fs::canonicalize(link).ok();
         let inside = target.as_deref().and_then(|target| target.strip_prefix(self.root).ok());
-        let belongs = inside.is_some_and(|inside| {
-            inside.iter().all(|name| name.to_str().is_some_and(|name| !is_hidden(name)))
-                && (self.include_private || !inside.starts_with("private"))
-                && !self.ignored.names_any_part(inside, link.is_dir())
-        });
+        let belongs = match inside.and_then(Path::to_str) {
+            Some(inside) => {
+                !inside.split('/').any(is_hidden)
+                    && (self.include_private || !Path::new(inside).starts_with("private"))
+                    && !self.ignored.names_any_part(inside, link.is_dir())?
+            }
+            None => false,
+        };
         match target {
             Some(target) if belongs && !above.contains(&target) => {
                 self.real(&target, path.to_owned(), above)
@@ -324,6 +328,37 @@ mod tests {
         assert!(site.warnings().iter().any(|line| line.contains("node_modules")));
         put(root.path(), ".faztignore", "!node_modules\n");
         assert_eq!(Site::walk(root.path(), false).unwrap().files.len(), 8);
+    }
+
+    #[test]
+    fn each_folder_may_have_a_list_and_the_nearest_one_wins() {
+        let root = tempfile::tempdir().unwrap();
+        for path in [
+            "index.html",
+            "a.map",
+            "docs/a.map",
+            "docs/draft.html",
+            "docs/deep/draft.html",
+            "docs/deep/keep/b.map",
+            "docs/only/draft.html",
+            "draft.html",
+            "out/x.html",
+        ] {
+            put(root.path(), path, "x");
+        }
+        symlink("docs/draft.html", root.path().join("linked.html")).unwrap();
+        symlink("docs/deep", root.path().join("again")).unwrap();
+        put(root.path(), ".faztignore", "*.map\n/out/\n");
+        put(root.path(), "docs/.faztignore", "draft.html\n/only\n");
+        put(root.path(), "docs/deep/keep/.faztignore", "!*.map\n");
+        // What is left out as a directory is not looked into.
+        put(root.path(), "out/.faztignore", "!x.html\n");
+        let site = Site::walk(root.path(), false).unwrap();
+        let expected = ["again/draft.html", "again/keep/b.map", "docs/deep/keep/b.map"];
+        assert_eq!(paths(&site), [&expected[..], &["draft.html", "index.html"]].concat());
+        put(root.path(), "docs/.faztignore", "[z-a]\n");
+        let failure = Site::walk(root.path(), false).unwrap_err();
+        assert!(failure.message.contains("docs/.faztignore"), "{failure}");
     }
 
     #[test]

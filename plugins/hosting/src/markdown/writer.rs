@@ -1,9 +1,11 @@
 //! Writes Markdown (CommonMark 0.31, tables and strikethrough of GFM 0.29).
 
+mod block;
 mod inline;
 mod table;
 
-use self::inline::{is_shown, longest_run};
+use self::block::language_of;
+use self::inline::is_shown;
 use self::table::Table;
 use super::tokens::{Tag, resolve_references};
 
@@ -359,96 +361,6 @@ impl<'a> Writer<'a> {
             None => {}
         }
     }
-
-    fn heading(&mut self, name: &str) {
-        let (name, level) = match name {
-            "h1" => ("h1", 1),
-            "h2" => ("h2", 2),
-            "h3" => ("h3", 3),
-            "h4" => ("h4", 4),
-            "h5" => ("h5", 5),
-            _ => ("h6", 6),
-        };
-        self.block();
-        self.flush();
-        let start = self.out.len();
-        if self.table.is_none() {
-            self.out.extend(std::iter::repeat_n('#', level));
-            self.out.push(' ');
-            self.line_start = self.out.len();
-        }
-        let end = self.out.len();
-        self.push(name, Open::Heading(start, end));
-    }
-
-    fn list(&mut self, name: &'static str, counter: Option<u32>) {
-        let is_inner = self.open.iter().any(|(_, open)| matches!(open, Open::Item(_)));
-        if is_inner {
-            self.line();
-        } else {
-            self.block();
-        }
-        self.push(name, Open::List { counter });
-    }
-
-    fn item(&mut self) {
-        // An item ends where the next one of the same list starts.
-        let list = self.open.iter().rposition(|(_, open)| matches!(open, Open::List { .. }));
-        let item = self.open.iter().rposition(|(_, open)| matches!(open, Open::Item(_)));
-        if item > list {
-            self.end("li");
-        }
-        self.line();
-        self.flush();
-        let last = self.open.iter_mut().rev().find_map(|(_, open)| match open {
-            Open::List { counter } => Some(counter),
-            _ => None,
-        });
-        let sign = match last {
-            Some(Some(counter)) => {
-                let sign = format!("{counter}. ");
-                *counter = counter.saturating_add(1);
-                sign
-            }
-            _ => "- ".to_owned(),
-        };
-        let indent = " ".repeat(sign.len());
-        if self.table.is_none() {
-            self.sign(&sign);
-        }
-        let moves = self.prefix(indent);
-        self.push("li", Open::Item(moves));
-    }
-
-    fn end_pre(&mut self) {
-        let Some((content, language)) = self.pre.take() else {
-            return;
-        };
-        if self.table.is_some() {
-            // A cell has one line.
-            self.flush();
-            let line = content.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-            self.word(&line, true);
-            return;
-        }
-        let fence = "`".repeat(longest_run(&content).max(2) + 1);
-        self.flush();
-        let prefix = self.prefixes.concat();
-        self.out.push_str(&fence);
-        self.out.push_str(language);
-        for line in content.trim_matches('\n').lines() {
-            self.out.push('\n');
-            self.out.push_str(&prefix);
-            self.out.push_str(line.trim_end());
-            if self.out.len() > super::MARKDOWN_BYTES_MAX {
-                break;
-            }
-        }
-        self.out.push('\n');
-        self.out.push_str(&prefix);
-        self.out.push_str(&fence);
-        self.block();
-    }
 }
 
 /// `text` on one line, its references resolved.
@@ -456,15 +368,4 @@ pub(super) fn line(text: &str) -> String {
     let mut resolved = String::with_capacity(text.len());
     resolve_references(text, |piece| resolved.push_str(piece));
     resolved.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The language of a code block, as highlighters mark it.
-fn language_of<'a>(tag: &Tag<'a>) -> &'a str {
-    let class = tag.get("class").unwrap_or_default();
-    let named = class
-        .split_ascii_whitespace()
-        .find_map(|one| one.strip_prefix("language-").or_else(|| one.strip_prefix("lang-")));
-    let language = named.or_else(|| tag.get("data-language")).or_else(|| tag.get("data-lang"));
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '#' | '_' | '.');
-    language.filter(|name| name.len() <= 32 && name.chars().all(is_name)).unwrap_or_default()
 }

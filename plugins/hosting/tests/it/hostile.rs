@@ -1,6 +1,6 @@
 //! Archives that must be refused whole, each with its code.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::time::Duration;
 
 use fazt_hosting::archive::{ArchiveLimits, inspect};
@@ -414,6 +414,15 @@ fn messages_name_the_entry_and_the_method() {
         "archive refused: entry \"index.html\" is compressed with zstd (method 93); \
          pack with deflate or stored"
     );
+    for (method, name) in
+        [(9, "deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "zstd"), (95, "xz"), (777, "777")]
+    {
+        let entry = Entry { method, ..packed() };
+        let (_, status, message) =
+            verdict(&archive(&[entry]), &ArchiveLimits::default()).unwrap_err();
+        assert_eq!(status, 400, "{name}");
+        assert!(message.contains(name) && message.contains("index.html"), "{name}: {message}");
+    }
 }
 
 #[test]
@@ -480,8 +489,22 @@ fn bombs_are_refused_within_two_seconds() {
         &[file()],
         &End { entries: Some(u16::MAX), entries_on_disk: Some(u16::MAX), ..End::default() },
     );
+    // Five real gigabytes: the same full block again and again, then the end of the stream.
+    let unpacking_to_five_gigabytes = {
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&zeros).unwrap();
+        encoder.flush().unwrap();
+        let block = encoder.get_ref().clone();
+        let mut packed = block.repeat(5 * 1024 / 60 + 1);
+        packed.extend_from_slice(&[3, 0]);
+        assert!((4_000_000..6_000_000).contains(&packed.len()), "{} bytes", packed.len());
+        let entry = bomb.clone();
+        archive(&[Entry { packed_bytes: packed.len() as u32, packed, ..entry }])
+    };
     drop(zeros);
     for (name, bytes, expected) in [
+        ("five real gigabytes", unpacking_to_five_gigabytes, ("RATIO_TOO_HIGH", 413)),
         ("honest", honest, ("RATIO_TOO_HIGH", 413)),
         ("five gigabytes", five_gigabytes, ("FILE_TOO_LARGE", 413)),
         ("lying", lying, ("SIZE_MISMATCH", 400)),

@@ -85,7 +85,7 @@ const EXAMPLES: [Example; 14] = [
         requests: &[
             ("blog", "/en/none", &[], File(404, "en/404.html")),
             ("blog", "/de/none/here", &[], File(404, "de/404.html")),
-            ("blog", "/de", &[], File(200, "de/index.html")),
+            ("blog", "/de/index.html", &[], File(200, "de/index.html")),
             ("blog", "/fr/none", &[], File(404, "404.html")),
         ],
         ..NONE

@@ -290,6 +290,56 @@ async fn private_files_are_401_and_files_of_the_node_404() {
     assert_eq!(world.get("blog", "/.well-known/security.txt").await.status, 200);
 }
 
+/// The type follows from the name alone, and no answer lets a browser guess another one.
+#[tokio::test]
+async fn types_are_told_by_the_name_and_never_guessed() {
+    let world = World::new().await;
+    let types = [
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.mjs", "text/javascript; charset=utf-8"),
+        ("a.json", "application/json; charset=utf-8"),
+        ("a.xml", "application/xml; charset=utf-8"),
+        ("a.svg", "image/svg+xml; charset=utf-8"),
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("a.wasm", "application/wasm"),
+        ("a.png", "image/png"),
+        ("a.JPG", "image/jpeg"),
+        ("a.webp", "image/webp"),
+        ("a.woff2", "font/woff2"),
+        ("a.mp4", "video/mp4"),
+        ("a.pdf", "application/pdf"),
+        ("a.zip", "application/zip"),
+        ("a.webmanifest", "application/manifest+json; charset=utf-8"),
+        ("a.unheard-of", "application/octet-stream"),
+        ("LICENSE", "application/octet-stream"),
+        ("page.html.bin", "application/octet-stream"),
+    ];
+    let page = "<!doctype html><script>alert(1)</script>";
+    let site = Site::new().file("folder/x.png", "x").file("folder/index.html", page);
+    world.deploy("blog", &types.iter().fold(site, |site, (path, _)| site.file(path, page))).await;
+    for (path, kind) in types {
+        let tag = format!("\"{}\"", crate::lists::sha256(page.as_bytes()));
+        let again = [("if-none-match", tag.as_str())];
+        for headers in [&[][..], &[("range", "bytes=0-3")], &[("range", "bytes=0-1,3-4")], &again] {
+            let reply = world.get_with("blog", &format!("/{path}"), headers).await;
+            let several =
+                reply.header("content-type").is_some_and(|it| it.starts_with("multipart"));
+            if reply.status != 304 {
+                assert!(several || reply.header("content-type") == Some(kind), "{path}: {reply:?}");
+                let nosniff = reply.header("x-content-type-options");
+                assert_eq!(nosniff, Some("nosniff"), "{path} {}", reply.status);
+            }
+        }
+    }
+    for path in ["/none", "/none.js", "/private/x", "/api/x", "/.env"] {
+        let reply = world.get("blog", path).await;
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_web_app_manifest_is_served_and_ours_is_not() {
     let world = World::new().await;
@@ -451,17 +501,18 @@ async fn a_new_workspace_has_an_address_of_three_words() {
 }
 
 #[tokio::test]
-async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
+async fn a_folder_with_files_keeps_its_slash_and_one_of_a_page_alone_loses_it() {
     let world = World::new().await;
     let site = Site::new()
         .file("index.html", "home")
         .file("a.css", "a{}")
         .file("about/index.html", "about")
-        .file("about/team.html", "team")
         .file("about/.notes", "never sent")
         .file("posts/index.html", "posts")
         .file("posts/trip/index.html", "<img src=photo.jpg>")
         .file("posts/trip/images/photo.jpg", "photo")
+        .file("guide/index.html", "<a href=start.html>")
+        .file("guide/start.html", "start")
         .file("both", "a file")
         .file("both.d/x.txt", "x");
     world.deploy("blog", &site).await;
@@ -473,6 +524,9 @@ async fn a_folder_with_files_keeps_its_slash_and_one_of_pages_loses_it() {
     assert_eq!(ask("/about").await.0, 200);
     assert_eq!(ask("/about/?x=1").await, (301, "/about?x=1".to_owned()));
     assert_eq!(ask("/posts").await.0, 200, "what is below belongs to the folder below");
+    assert_eq!(ask("/guide?x=1").await, (301, "/guide/?x=1".to_owned()));
+    assert_eq!(ask("/guide/").await.0, 200, "a link to the page beside it is right here only");
+    assert_eq!(ask("/guide/start").await.0, 200);
     assert_eq!(ask("/posts/trip/").await.0, 200);
     assert_eq!(ask("/posts/trip?x=1").await, (301, "/posts/trip/?x=1".to_owned()));
     assert_eq!(ask("/posts/trip/index.html").await.0, 200);

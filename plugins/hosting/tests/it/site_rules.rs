@@ -98,6 +98,25 @@ async fn what_differs_by_visitor_says_so() {
     }
 }
 
+/// What read a visitor's cookie is kept by nobody in between, whatever the file alone would allow.
+#[tokio::test]
+async fn no_shared_cache_keeps_what_read_a_cookie() {
+    let world = world("/a.css /about 302! Cookie=beta\n/none /about 302 Cookie=beta\n", "").await;
+    for cookie in [&[][..], &[("cookie", "beta=1")][..]] {
+        for path in ["/a.css", "/none"] {
+            let reply = world.get_with("blog", path, cookie).await;
+            let status =
+                if cookie.is_empty() { [200, 404][usize::from(path == "/none")] } else { 302 };
+            assert_eq!(reply.status, status, "{path}");
+            let cache = reply.header("cache-control").unwrap_or_default();
+            assert!(cache.contains("private") || cache.contains("no-store"), "{path}: {cache}");
+            assert!(reply.header("vary").unwrap().contains("cookie"), "{path}");
+        }
+    }
+    let other = world.get("blog", "/shop").await;
+    assert_eq!(other.header("cache-control"), Some("no-cache"), "no rule asks about this path");
+}
+
 #[tokio::test]
 async fn circles_are_refused_and_other_mistakes_are_said() {
     let world = world("", "").await;

@@ -3,9 +3,27 @@
 //! code runs in a child process behind a socket and on a thread behind a channel. It opens nothing,
 //! writes nothing and asks the machine only for time and random bytes.
 
+mod clock;
+mod engine;
+mod libraries;
+mod modules;
+mod native;
+mod prelude;
+mod problem;
 pub mod protocol;
+mod raw;
+mod realm;
+mod setup;
+mod shared;
+mod sources;
+mod typescript;
+mod world;
 
 use bytes::Bytes;
+use engine::Engine;
+use prelude::Prelude;
+use protocol::{FromCell, ToCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Where frames come from and go to.
@@ -49,6 +67,32 @@ pub struct Closed;
 /// The thread needs [`protocol::Limits::stack_bytes`] and 256 KiB more.
 pub fn run(mut port: Box<dyn Port>) {
     while let Ok(frames) = port.receive(Wait::Forever) {
-        drop(frames);
+        let mut frames = frames.into_iter();
+        while let Some(frame) = frames.next() {
+            match ToCell::decode(&frame) {
+                Ok(ToCell::Init(init)) => {
+                    let own = Rc::new(Prelude::default());
+                    if let Some(engine) = Engine::new(port, &init, own) {
+                        drop(init);
+                        drop(frame);
+                        engine.run(frames.collect());
+                    }
+                    return;
+                }
+                Ok(ToCell::Check { id, path, source, role }) => {
+                    engine::answer_check(id, path, source, role, |answer| {
+                        port.send(answer.to_bytes());
+                    });
+                }
+                Ok(ToCell::Compile) => {
+                    let bytecode = Prelude::compile().unwrap_or_default().to_bytes();
+                    port.send(FromCell::Prelude { bytecode: &bytecode }.to_bytes());
+                }
+                _ => {}
+            }
+        }
+        if port.flush().is_err() {
+            return;
+        }
     }
 }

@@ -635,6 +635,15 @@ impl<'a, A: Field<'a>, B: Field<'a>> Field<'a> for (A, B) {
     }
 }
 
+impl<'a, T: Field<'a>> Field<'a> for Box<T> {
+    fn put(&self, out: &mut Writer<'_>) {
+        (**self).put(out);
+    }
+    fn take(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        T::take(from).map(Self::new)
+    }
+}
+
 impl<'a> Field<'a> for Headers<'a> {
     fn put(&self, out: &mut Writer<'_>) {
         self.0.put(out);
@@ -692,33 +701,43 @@ marks! {
     Level { Debug = 0, Info = 1, Warn = 2, Error = 3 }
 }
 
-/// The kinds of frames of one direction: one byte, then the fields in order.
+/// The kinds of frames of one direction: one byte, then the fields in order. Records are variants
+/// with one value.
 macro_rules! frames {
-    ($name:ident { $($number:literal = $variant:ident { $($field:ident),* },)* }) => {
+    ($name:ident {
+        $($record_number:literal = $record:ident,)*
+    } {
+        $($number:literal = $variant:ident { $($field:ident),* },)*
+    }) => {
         impl<'a> Field<'a> for $name<'a> {
             fn put(&self, out: &mut Writer<'_>) {
+                let kind: u8 = match self {
+                    $(Self::$record(..) => $record_number,)*
+                    $(Self::$variant { .. } => $number,)*
+                };
+                kind.put(out);
                 match self {
-                    $(Self::$variant { $($field),* } => {
-                        let kind: u8 = $number;
-                        kind.put(out);
-                        $($field.put(out);)*
-                    })*
-                    other => other.put_record(out),
+                    $(Self::$record(record) => record.put(out),)*
+                    $(Self::$variant { $($field),* } => { $($field.put(out);)* })*
                 }
             }
             fn take(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
                 match u8::take(from)? {
+                    $($record_number => Field::take(from).map(Self::$record),)*
                     $($number => {
                         $(let $field = Field::take(from)?;)*
                         Ok(Self::$variant { $($field),* })
                     })*
-                    kind => Self::take_record(kind, from),
+                    _ => Err(DecodeError("its kind is unknown")),
                 }
             }
         }
     };
 }
 frames! { ToCell {
+    1 = Init,
+    2 = Request,
+} {
     3 = RequestChunk { id, bytes, last },
     4 = Result { call, result },
     5 = Cancel { id },
@@ -729,7 +748,7 @@ frames! { ToCell {
     10 = Collect {},
     11 = Compile {},
 } }
-frames! { FromCell {
+frames! { FromCell {} {
     1 = Prelude { bytecode },
     2 = Ready { styles },
     3 = LoadError { entry, problem },
@@ -743,35 +762,3 @@ frames! { FromCell {
     11 = Credit { id, bytes },
     12 = Checked { id, result },
 } }
-
-impl<'a> ToCell<'a> {
-    fn put_record(&self, out: &mut Writer<'_>) {
-        match self {
-            Self::Init(init) => {
-                1_u8.put(out);
-                init.put(out);
-            }
-            Self::Request(request) => {
-                2_u8.put(out);
-                request.put(out);
-            }
-            _ => {}
-        }
-    }
-
-    fn take_record(kind: u8, from: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        match kind {
-            1 => Init::take(from).map(|init| Self::Init(Box::new(init))),
-            2 => Request::take(from).map(Self::Request),
-            _ => Err(DecodeError("its kind is unknown")),
-        }
-    }
-}
-
-impl<'a> FromCell<'a> {
-    fn put_record(&self, _: &mut Writer<'_>) {}
-
-    fn take_record(_: u8, _: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Err(DecodeError("its kind is unknown"))
-    }
-}
