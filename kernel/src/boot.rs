@@ -58,15 +58,10 @@ pub struct BootOptions {
     pub log_level: Level,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-<<<<<<< HEAD
-    /// Who knows the addresses of other machines.
-    pub resolver: Arc<dyn Resolve>,
-    /// What is started as a worker process; without it there are none.
-    pub workers: Option<Program>,
-=======
     /// What lies outside of the node.
     pub outside: Outside,
->>>>>>> engine
+    /// What is started as a worker process; without it there are none.
+    pub workers: Option<Program>,
 }
 
 impl BootOptions {
@@ -82,12 +77,8 @@ impl BootOptions {
             settings: BTreeMap::new(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock::new()),
-<<<<<<< HEAD
-            resolver: Arc::new(SystemResolver),
-            workers: None,
-=======
             outside: Outside::default(),
->>>>>>> engine
+            workers: None,
         }
     }
 }

@@ -35,10 +35,6 @@ pub struct Manifest {
     pub commands: Vec<Command>,
     /// JavaScript bindings.
     pub bindings: Vec<Binding>,
-    /// JavaScript that runs where apps' code runs, once the bindings are there: what is easier to say
-    /// in that language than through a binding.
-    #[serde(default)]
-    pub script: String,
     /// Settings.
     pub settings: Vec<Setting>,
     /// Migrations.
@@ -67,7 +63,6 @@ impl Manifest {
             operations: Vec::new(),
             commands: Vec::new(),
             bindings: Vec::new(),
-            script: String::new(),
             settings: Vec::new(),
             migrations: Vec::new(),
             subscriptions: Vec::new(),
@@ -138,20 +133,12 @@ impl Manifest {
         self
     }
 
-<<<<<<< HEAD
-    /// With JavaScript that runs in every realm of an app once the bindings are there. It is data: the
-    /// plugin that runs apps' code runs it, with no more rights than that code.
-    #[must_use]
-    pub fn script(mut self, source: &str) -> Self {
-        source.clone_into(&mut self.script);
-=======
     /// Runs this JavaScript in each realm of an app, with `fazt` in scope, after the bindings are
     /// there. It wraps the plugin's own functions and adds to its own names; it runs before the
     /// app's code, so it keeps no state and waits for nothing.
     #[must_use]
     pub fn script(mut self, script: &str) -> Self {
         script.clone_into(&mut self.script);
->>>>>>> engine
         self
     }
 

@@ -65,11 +65,7 @@ use fazt_sdk::manifest::{Binding, Manifest};
 use fazt_sdk::operation::{Operate, Operation};
 use fazt_sdk::plugin::Started;
 use fazt_sdk::route::Route;
-<<<<<<< HEAD
-use fazt_sdk::services::{AppsApi, BindingsApi, WorkersApi};
-=======
-use fazt_sdk::services::{AppsApi, EgressApi};
->>>>>>> engine
+use fazt_sdk::services::{AppsApi, BindingsApi, EgressApi, WorkersApi};
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
 
@@ -125,14 +121,8 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let manifest = Manifest::new(KERNEL, env!("CARGO_PKG_VERSION"))
         .about("The node itself: cartridge, directory, owner, settings, plugins")
         .provides::<AppsApi>()
-<<<<<<< HEAD
         .provides::<BindingsApi>()
-        .provides::<WorkersApi>();
-    let started = Started::new()
-        .provide(AppsApi::of(AppsService(core.clone())))
-        .provide(BindingsApi::of(BindingsService::new(core.clone())))
-        .provide(WorkersApi::of(WorkersService(core.clone())));
-=======
+        .provides::<WorkersApi>()
         .provides::<EgressApi>()
         .binding(Binding::new("net.fetch").args(["url", "options"]).about(
             "Asks another machine, outside of the cell, and answers its status, headers and bytes",
@@ -141,12 +131,13 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let script = egress.clone();
     let started = Started::new()
         .provide(AppsApi::of(AppsService(core.clone())))
+        .provide(BindingsApi::of(BindingsService::new(core.clone())))
+        .provide(WorkersApi::of(WorkersService(core.clone())))
         .provide(EgressApi::of(egress))
         .bind("net.fetch", move |call, arguments| {
             let script = script.clone();
             async move { script.script(&call, arguments).await }
         });
->>>>>>> engine
     let parts = Parts { manifest, started, core };
     let all: &[fn(Parts) -> Parts] = &[
         status::add,

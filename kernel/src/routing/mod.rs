@@ -165,13 +165,7 @@ impl Router {
         let mut captures = Vec::new();
         let entry = {
             let path = head::text(&raw.head, raw.head.path);
-            match table.find_after(
-                asked.passed,
-                asked.surface,
-                asked.method,
-                path,
-                &mut captures,
-            ) {
+            match table.find_after(asked.passed, asked.surface, asked.method, path, &mut captures) {
                 Found::Entry(entry)
                     if entry.pattern.first_literal().is_none() && is_reserved(path) =>
                 {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::prelude::{Bytes, Call};
 use fazt_sdk::services::sites::{
-    CODE_ENDINGS, CONTENT_BYTES_MAX, CodeFile, Deployment, FileVisibility, SiteCode, SiteFile, Sites,
+    CODE_ENDINGS, CONTENT_BYTES_MAX, CodeFile, Deployment, FileVisibility, SiteCode, SiteFile,
+    Sites,
 };
 use fazt_sdk::{AppId, Result};
 

@@ -101,7 +101,10 @@ impl Codes {
         Self { cartridge, sites, apps, store, kept: Mutex::default() }
     }
 
-    fn kept<T>(&self, work: impl FnOnce(&mut HashMap<(AppId, String), Option<Arc<Code>>>) -> T) -> T {
+    fn kept<T>(
+        &self,
+        work: impl FnOnce(&mut HashMap<(AppId, String), Option<Arc<Code>>>) -> T,
+    ) -> T {
         work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -169,7 +172,10 @@ impl Codes {
         let url = record.as_ref().and_then(|app| app.urls.first().cloned()).unwrap_or_default();
         let env = self.store.environment(app)?;
         let find = |wanted: &str| {
-            (0..).zip(&entries).find(|(_, (path, _))| stem(path) == wanted).map(|(number, _)| number)
+            (0..)
+                .zip(&entries)
+                .find(|(_, (path, _))| stem(path) == wanted)
+                .map(|(number, _)| number)
         };
         let named = (0..).zip(&entries).filter_map(|(number, (path, role))| {
             let name = stem(path).strip_prefix("api/")?;
@@ -200,7 +206,9 @@ fn stem(path: &str) -> &str {
 /// The files that answer requests: `api/main`, else each file right below `api/`; `main.js` at the root
 /// when the app says that it is for the server.
 fn entries(files: &[CodeFile]) -> Vec<(String, Role)> {
-    let order = |path: &str| ENDINGS.iter().position(|ending| path.rsplit_once('.').map(|(_, is)| is) == Some(ending));
+    let order = |path: &str| {
+        ENDINGS.iter().position(|ending| path.rsplit_once('.').map(|(_, is)| is) == Some(ending))
+    };
     let mut api: BTreeMap<&str, &str> = BTreeMap::new();
     let mut root = None;
     for file in files {
@@ -230,8 +238,7 @@ fn gather(
     files: &[CodeFile],
     mut read: impl FnMut(&CodeFile) -> Result<Option<String>>,
 ) -> Result<Vec<(String, String)>> {
-    let by_path: HashMap<&str, &CodeFile> =
-        files.iter().map(|file| (&*file.path, file)).collect();
+    let by_path: HashMap<&str, &CodeFile> = files.iter().map(|file| (&*file.path, file)).collect();
     let is_wanted = |file: &&CodeFile| file.visibility != FileVisibility::Public;
     let mut waiting: Vec<&CodeFile> = files.iter().filter(is_wanted).collect();
     waiting.reverse();
@@ -306,9 +313,18 @@ mod tests {
     #[test]
     fn main_answers_alone_and_else_each_file_under_its_name() {
         let server = |path| file(path, FileVisibility::Server);
-        assert_eq!(named(&[server("api/main.ts"), server("api/main.js"), server("api/a.js")]), ["api/main.js"]);
-        assert_eq!(named(&[server("api/b.ts"), server("api/a.js"), server("api/x/y.js")]), ["api/a.js", "api/b.ts"]);
-        assert_eq!(named(&[server("api/data.json"), file("main.js", FileVisibility::Public)]), Vec::<String>::new());
+        assert_eq!(
+            named(&[server("api/main.ts"), server("api/main.js"), server("api/a.js")]),
+            ["api/main.js"]
+        );
+        assert_eq!(
+            named(&[server("api/b.ts"), server("api/a.js"), server("api/x/y.js")]),
+            ["api/a.js", "api/b.ts"]
+        );
+        assert_eq!(
+            named(&[server("api/data.json"), file("main.js", FileVisibility::Public)]),
+            Vec::<String>::new()
+        );
         assert_eq!(named(&[server("main.js")]), ["main.js"]);
     }
 
@@ -323,7 +339,9 @@ mod tests {
         ];
         let read = |file: &CodeFile| {
             Ok(Some(match &*file.path {
-                "api/main.js" => "import a from '../lib/a.js'; import '../../etc/passwd'".to_owned(),
+                "api/main.js" => {
+                    "import a from '../lib/a.js'; import '../../etc/passwd'".to_owned()
+                }
                 "lib/a.js" => "require(\"./b\"), require(`./c`), './a.js'".to_owned(),
                 other => format!("// {other}"),
             }))

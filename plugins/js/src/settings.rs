@@ -132,8 +132,16 @@ impl Limits {
 }
 
 /// As many as fit into half of the memory, at least four.
+#[cfg(target_os = "linux")]
 fn cells_by_memory(memory_bytes: u64) -> usize {
     let machine = rustix::system::sysinfo();
-    let total = u64::try_from(machine.totalram).unwrap_or(0).saturating_mul(machine.mem_unit.into());
+    let total =
+        u64::try_from(machine.totalram).unwrap_or(0).saturating_mul(machine.mem_unit.into());
     usize::try_from(total / 2 / memory_bytes.max(1)).unwrap_or(CELLS_MAX).clamp(4, CELLS_MAX)
+}
+
+/// A few, where the system does not say how much memory there is.
+#[cfg(not(target_os = "linux"))]
+fn cells_by_memory(_: u64) -> usize {
+    8
 }

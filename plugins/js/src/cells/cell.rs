@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fazt_js_engine::protocol::{
-    CallFailure, FromCell, Level, NO_REQUEST, Problem, Style, ToCell,
-};
+use fazt_js_engine::protocol::{CallFailure, FromCell, Level, NO_REQUEST, Problem, Style, ToCell};
 use fazt_sdk::call::Call;
 use fazt_sdk::host::Host;
 use fazt_sdk::service::Service;
@@ -34,6 +32,9 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// How often a cell is looked at while somebody is inside.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
+
+/// Silence after which another cell is rather asked, if there is or may be one.
+const HESITATION: Duration = Duration::from_millis(30);
 
 /// Silence after which the node asks how much processor time a cell takes.
 const SILENCE: Duration = Duration::from_millis(100);
@@ -123,9 +124,17 @@ impl Cell {
         self.state(|state| room(state, &self.code, entry, &self.around.limits))
     }
 
+    /// Whether it has said nothing for so long that it may be busy with one thing.
+    pub(crate) fn may_be_stuck(&self, now: Duration) -> bool {
+        self.state(|state| !state.flights.is_empty() && now > state.heard + HESITATION)
+    }
+
     /// Since when nobody is inside; nothing when somebody is.
     pub(crate) fn idle_since(&self) -> Option<Duration> {
-        self.state(|state| (state.flights.is_empty() && !state.ended).then_some(state.idle_since))
+        self.state(|state| {
+            let is_idle = state.flights.is_empty() && !state.ended && !state.retiring;
+            is_idle.then_some(state.idle_since)
+        })
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -212,10 +221,14 @@ impl Cell {
                         }
                         Verdict::Kill => break,
                     }
+                    let pause = self.pause();
+                    if pause > WATCH_EVERY && self.is_old().await {
+                        self.state(|state| state.retiring = true);
+                    }
                     if self.is_to_go() {
                         break;
                     }
-                    tick = Box::pin(clock.sleep(self.pause())).fuse();
+                    tick = Box::pin(clock.sleep(pause)).fuse();
                 }
             }
         }
@@ -367,9 +380,8 @@ impl Cell {
             flight.calls += 1;
             Some((flight.call, flight.calls <= most))
         });
-        let refused = |error: Error| -> Calling {
-            Box::pin(std::future::ready((id, request, Err(error))))
-        };
+        let refused =
+            |error: Error| -> Calling { Box::pin(std::future::ready((id, request, Err(error)))) };
         let call = match call {
             Some((call, true)) => call,
             Some((_, false)) => {
@@ -455,7 +467,11 @@ impl Cell {
 
     fn cpu_limit(&self) -> Duration {
         let limits = &self.around.limits;
-        let ms = if self.code.has_root() { limits.root_cpu_ms.max(limits.cpu_ms) } else { limits.cpu_ms };
+        let ms = if self.code.has_root() {
+            limits.root_cpu_ms.max(limits.cpu_ms)
+        } else {
+            limits.cpu_ms
+        };
         Duration::from_millis(ms.into())
     }
 
@@ -463,12 +479,14 @@ impl Cell {
         let now = self.now();
         let wall = Duration::from_millis(self.around.limits.wall_ms.into()) + GRACE;
         self.state(|state| {
-            let is_late = |flight: &&mut Flight| flight.reply.is_some() && now > flight.since + wall;
+            let is_late =
+                |flight: &&mut Flight| flight.reply.is_some() && now > flight.since + wall;
             let mut late = false;
             for flight in state.flights.values_mut().filter(is_late) {
                 late = true;
                 if let Some(reply) = flight.reply.take() {
-                    let failure = Failure::new("WALL_LIMIT", "it was not answered in time (js.wall)");
+                    let failure =
+                        Failure::new("WALL_LIMIT", "it was not answered in time (js.wall)");
                     drop(reply.send(Reply::Failed(failure)));
                 }
             }
@@ -522,7 +540,11 @@ impl Cell {
     fn lose(&self, end: Option<String>) {
         let flights = self.state(|state| std::mem::take(&mut state.flights));
         if let Some(end) = end.filter(|_| !flights.is_empty()) {
-            self.note(NO_REQUEST, Level::Error, &format!("the cell ended with requests inside: {end}"));
+            self.note(
+                NO_REQUEST,
+                Level::Error,
+                &format!("the cell ended with requests inside: {end}"),
+            );
         }
         for flight in flights.into_values() {
             if let Some(body) = flight.body {
@@ -535,7 +557,7 @@ impl Cell {
     }
 
     /// Whether it has lived long enough, by its processor time.
-    pub(crate) async fn is_old(&self) -> bool {
+    async fn is_old(&self) -> bool {
         self.link.cpu().await.is_some_and(|cpu| cpu > LIFE_CPU)
     }
 }

@@ -69,7 +69,9 @@ impl Link {
             .name("fazt-js-cell".to_owned())
             .stack_size(limits.stack_bytes as usize + THREAD_STACK_BYTES)
             .spawn(move || fazt_js_engine::run(Box::new(ThreadPort::new(received, sent))))
-            .map_err(|error| Error::unavailable(format!("there is no thread for a cell: {error}")))?;
+            .map_err(|error| {
+                Error::unavailable(format!("there is no thread for a cell: {error}"))
+            })?;
         Ok(Self::Thread { to, from: Mutex::new(from) })
     }
 

@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fazt_js_engine::protocol::{Binding, Entry, File, FromCell, Init, Limits as CellLimits, ToCell};
+use fazt_js_engine::protocol::{
+    Binding, Entry, File, FromCell, Init, Limits as CellLimits, ToCell,
+};
 use fazt_sdk::call::Call;
 use fazt_sdk::service::Service;
-use fazt_sdk::services::workers::WorkersApi;
 use fazt_sdk::services::Bindings as _;
+use fazt_sdk::services::workers::WorkersApi;
 use fazt_sdk::{AppId, Error, Result};
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
@@ -27,6 +29,9 @@ use crate::code::Code;
 /// Pause after a cell that did not come up, doubled from the first to the second.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(10);
+
+/// How long an idle cell takes to go.
+const EVICTION: Duration = Duration::from_millis(5);
 
 /// How long the platform may take to compile.
 const COMPILE_WITHIN: Duration = Duration::from_secs(10);
@@ -105,7 +110,10 @@ impl Pool {
             match next {
                 Next::Go(ticket, reply) => return Ok((ticket, reply)),
                 Next::Start => self.start(call, code)?,
-                Next::Evict(cell) => cell.retire(),
+                Next::Evict(cell) => {
+                    cell.retire();
+                    clock.sleep(EVICTION).await;
+                }
                 Next::Wait(woken) => {
                     let left = until.saturating_sub(now);
                     if left.is_zero() {
@@ -133,13 +141,19 @@ impl Pool {
         let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
         let app = state.apps.entry(code.app).or_default();
         app.cells.retain(|cell| !cell.has_ended());
-        // The one with the least room that has any: the others may become idle, and go.
-        let with_room = app.cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
-        let best = with_room
-            .map(|cell| (cell.room(entry), cell))
-            .filter(|(room, _)| *room > 0)
-            .min_by_key(|(room, _)| *room);
-        if let Some((_, cell)) = best
+        // The one with the least room that has any: the others may become idle, and go. One that may
+        // be stuck is the last resort.
+        let same = app.cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
+        let with_room = same.map(|cell| (cell.may_be_stuck(now), cell.room(entry), cell));
+        let best =
+            with_room.filter(|(_, room, _)| *room > 0).min_by_key(|(is, room, _)| (*is, *room));
+        let own = app.cells.len() + app.starting;
+        let may_start = app.starting == 0
+            && own < limits.cells_of_app(code.shares())
+            && all < limits.cells_node
+            && now >= app.not_before;
+        if let Some((is_stuck, _, cell)) = best
+            && !(is_stuck && may_start)
             && let Some((ticket, reply)) = cell.enter(call, id, entry)
         {
             return Ok(Next::Go(ticket, reply));
@@ -150,7 +164,6 @@ impl Pool {
                 cell.retire();
             }
         }
-        let own = app.cells.len() + app.starting;
         let is_first = app.starting == 0;
         if own < limits.cells_of_app(code.shares()) && (is_first || !code.shares()) {
             if now < app.not_before {
@@ -161,7 +174,9 @@ impl Pool {
                 app.starting += 1;
                 return Ok(Next::Start);
             }
-            if own == 0 && let Some(cell) = idlest(state, code.app) {
+            if own == 0
+                && let Some(cell) = idlest(state, code.app)
+            {
                 return Ok(Next::Evict(cell));
             }
         }
@@ -285,26 +300,19 @@ impl Pool {
                     promise: binding.promise,
                 })
                 .collect(),
-            scripts: list
-                .scripts
-                .iter()
-                .map(|script| (&*script.plugin, &*script.source))
-                .collect(),
+            scripts: list.scripts.iter().map(|script| (&*script.plugin, &*script.source)).collect(),
             files: code
                 .files
                 .iter()
                 .map(|(path, source)| File { path, source, stripped: false })
                 .collect(),
-            entries: code
-                .entries
-                .iter()
-                .map(|(path, role)| Entry { path, role: *role })
-                .collect(),
+            entries: code.entries.iter().map(|(path, role)| Entry { path, role: *role }).collect(),
             prelude: prelude.as_deref(),
         };
         let frame = ToCell::Init(Box::new(init)).to_bytes();
         let started = link.send(vec![frame]).await;
-        let (cell, nudged) = Cell::new(Arc::clone(code), link, self.around.clone(), list.generation);
+        let (cell, nudged) =
+            Cell::new(Arc::clone(code), link, self.around.clone(), list.generation);
         if let Err(error) = started {
             cell.link.kill().await;
             return Err(error);

@@ -107,7 +107,8 @@ impl Port for SocketPort {
     }
 
     fn send(&mut self, frame: Bytes) {
-        self.queued.extend_from_slice(&u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.queued
+            .extend_from_slice(&u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.queued.extend_from_slice(&frame);
         if self.queued.len() > QUEUED_BYTES {
             // A channel that is closed says so at the next flush.
