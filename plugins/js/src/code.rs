@@ -82,13 +82,16 @@ impl Code {
     }
 }
 
+/// By app and deployment; nothing for one that has no code.
+type Kept = HashMap<(AppId, String), Option<Arc<Code>>>;
+
 /// The code of all apps that were asked for lately.
 pub(crate) struct Codes {
     cartridge: Cartridge,
     sites: Service<SitesApi>,
     apps: Service<AppsApi>,
     store: Store,
-    kept: Mutex<HashMap<(AppId, String), Option<Arc<Code>>>>,
+    kept: Mutex<Kept>,
 }
 
 impl Codes {
@@ -101,10 +104,7 @@ impl Codes {
         Self { cartridge, sites, apps, store, kept: Mutex::default() }
     }
 
-    fn kept<T>(
-        &self,
-        work: impl FnOnce(&mut HashMap<(AppId, String), Option<Arc<Code>>>) -> T,
-    ) -> T {
+    fn kept<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {
         work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

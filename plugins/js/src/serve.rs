@@ -45,9 +45,9 @@ impl Handler for Serve {
         let Some((entry, code)) = found else { return Ok(Response::pass(request)) };
         let limits = &self.pool.around.limits;
         let (most, setting) = if is_upload(request.header_str("content-type")) {
-            (limits.upload_bytes, "js.upload")
+            (limits.upload_bytes, "js.upload_bytes")
         } else {
-            (limits.body_bytes, "js.body")
+            (limits.body_bytes, "js.body_bytes")
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let body = request.body().collect(most).await.map_err(|error| match error.kind() {

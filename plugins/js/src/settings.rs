@@ -51,23 +51,23 @@ pub(crate) fn all() -> Vec<Setting> {
     let seconds = Duration::from_secs;
     vec![
         Setting::text("isolation", "cell").doc("Where apps' code runs: `cell`, a sandboxed process for each app, or `thread`, inside the node, for apps that you trust."),
-        Setting::duration("cpu", seconds(5), seconds(300)).doc("Processor time of one request."),
-        Setting::duration("root_cpu", Duration::from_millis(100), seconds(300)).doc("Processor time of one request to a `main.js` at the root."),
-        Setting::duration("wall", seconds(30), seconds(30)).doc("Time in which a request must be answered, waiting included."),
-        Setting::bytes("memory", 64 << 20, 4 << 30).doc("Memory of one cell."),
-        Setting::bytes("stack", 512 << 10, 8 << 20).doc("Stack of the interpreter."),
-        Setting::bytes("body", 1 << 20, UPLOAD_BYTES_CEILING).doc("Size of a request's body, but for uploads."),
-        Setting::bytes("upload", 10 << 20, UPLOAD_BYTES_CEILING).doc("Size of a request's body that is a form with files or names no text."),
-        Setting::bytes("response", 10 << 20, 60 << 20).doc("Size of a response that is not streamed."),
+        Setting::duration("cpu_ms", seconds(5), seconds(300)).doc("Processor time of one request."),
+        Setting::duration("root_cpu_ms", Duration::from_millis(100), seconds(300)).doc("Processor time of one request to a `main.js` at the root."),
+        Setting::duration("wall_ms", seconds(30), seconds(30)).doc("Time in which a request must be answered, waiting included."),
+        Setting::bytes("memory_bytes", 64 << 20, 4 << 30).doc("Memory of one cell."),
+        Setting::bytes("stack_bytes", 512 << 10, 8 << 20).doc("Stack of the interpreter."),
+        Setting::bytes("body_bytes", 1 << 20, UPLOAD_BYTES_CEILING).doc("Size of a request's body, but for uploads."),
+        Setting::bytes("upload_bytes", 10 << 20, UPLOAD_BYTES_CEILING).doc("Size of a request's body that is a form with files or names no text."),
+        Setting::bytes("response_bytes", 10 << 20, 60 << 20).doc("Size of a response that is not streamed."),
         Setting::integer("log_lines", 200, 0, 100_000).doc("Log lines of one request; later ones are counted and dropped."),
         Setting::integer("log_rows", 10_000, 0, 1_000_000).doc("Log lines that are kept of one app; the oldest go first."),
-        Setting::bytes("log_size", 8 << 20, 1 << 30).doc("Log that is kept of one app; the oldest goes first."),
+        Setting::bytes("log_bytes", 8 << 20, 1 << 30).doc("Log that is kept of one app; the oldest goes first."),
         Setting::integer("interleave", 64, 1, 1_000).doc("Requests at a time in one cell, in module style."),
         Setting::integer("queue", 1_000, 0, 100_000).doc("Requests of one app that may wait for a cell; more are answered with 503."),
-        Setting::duration("queue_wait", seconds(10), seconds(30)).doc("How long a request waits for a cell before it is answered with 503."),
+        Setting::duration("queue_ms", seconds(10), seconds(30)).doc("How long a request waits for a cell before it is answered with 503."),
         Setting::integer("cells_app", 0, 0, 48).doc("Cells of one app; 0 stands for one for each processor, at least four where an app's style needs them."),
         Setting::integer("cells_node", 0, 0, 48).doc("Cells of all apps; 0 stands for as many as fit into half of the memory."),
-        Setting::duration("idle", seconds(300), seconds(86_400)).doc("How long a cell that nobody asks stays."),
+        Setting::duration("idle_ms", seconds(300), seconds(86_400)).doc("How long a cell that nobody asks stays."),
         Setting::integer("calls", 1_000, 1, 1_000_000).doc("Calls of one request into the node that may be under way at a time."),
         Setting::switch("dev", false).doc("Whether errors are answered with message and stack."),
     ]
@@ -89,26 +89,26 @@ impl Limits {
                 )));
             }
         };
-        let memory_bytes = host.setting::<u64>("memory")?.max(1 << 20);
+        let memory_bytes = host.setting::<u64>("memory_bytes")?.max(1 << 20);
         let mut limits = Self {
             isolation,
-            cpu_ms: host.setting("cpu")?,
-            root_cpu_ms: host.setting("root_cpu")?,
-            wall_ms: host.setting("wall")?,
+            cpu_ms: host.setting("cpu_ms")?,
+            root_cpu_ms: host.setting("root_cpu_ms")?,
+            wall_ms: host.setting("wall_ms")?,
             memory_bytes,
-            stack_bytes: host.setting::<u32>("stack")?.max(64 << 10),
-            body_bytes: host.setting("body")?,
-            upload_bytes: host.setting("upload")?,
-            response_bytes: host.setting("response")?,
+            stack_bytes: host.setting::<u32>("stack_bytes")?.max(64 << 10),
+            body_bytes: host.setting("body_bytes")?,
+            upload_bytes: host.setting("upload_bytes")?,
+            response_bytes: host.setting("response_bytes")?,
             log_lines: host.setting("log_lines")?,
             log_rows: host.setting("log_rows")?,
-            log_bytes: host.setting("log_size")?,
+            log_bytes: host.setting("log_bytes")?,
             interleave: host.setting("interleave")?,
             queue: host.setting("queue")?,
-            queue_ms: host.setting("queue_wait")?,
+            queue_ms: host.setting("queue_ms")?,
             cells_app: host.setting("cells_app")?,
             cells_node: host.setting("cells_node")?,
-            idle_ms: host.setting("idle")?,
+            idle_ms: host.setting("idle_ms")?,
             calls: host.setting("calls")?,
             dev: host.setting("dev")?,
         };
@@ -135,8 +135,7 @@ impl Limits {
 #[cfg(target_os = "linux")]
 fn cells_by_memory(memory_bytes: u64) -> usize {
     let machine = rustix::system::sysinfo();
-    let total =
-        u64::try_from(machine.totalram).unwrap_or(0).saturating_mul(machine.mem_unit.into());
+    let total = machine.totalram.saturating_mul(machine.mem_unit.into());
     usize::try_from(total / 2 / memory_bytes.max(1)).unwrap_or(CELLS_MAX).clamp(4, CELLS_MAX)
 }
 

@@ -486,7 +486,7 @@ impl Cell {
                 late = true;
                 if let Some(reply) = flight.reply.take() {
                     let failure =
-                        Failure::new("WALL_LIMIT", "it was not answered in time (js.wall)");
+                        Failure::new("WALL_LIMIT", "it was not answered in time (js.wall_ms)");
                     drop(reply.send(Reply::Failed(failure)));
                 }
             }
@@ -529,7 +529,8 @@ impl Cell {
             };
             (id, state.flights.get_mut(&id).and_then(|flight| flight.reply.take()))
         });
-        let failure = Failure::new("CPU_LIMIT", "it used more processor time than js.cpu allows");
+        let failure =
+            Failure::new("CPU_LIMIT", "it used more processor time than js.cpu_ms allows");
         self.note(id, Level::Error, &format!("{}: {}", failure.code, failure.message));
         if let Some(reply) = reply {
             drop(reply.send(Reply::Failed(failure)));
