@@ -41,6 +41,10 @@ pub struct Manifest {
     pub migrations: Vec<Migration>,
     /// Events that it listens to or follows.
     pub subscriptions: Vec<Subscription>,
+    /// JavaScript that runs in each realm of an app, with `fazt` in scope, after the bindings are
+    /// there: for what a list of functions cannot say. Empty for none.
+    #[serde(default)]
+    pub script: String,
 }
 
 impl Manifest {
@@ -62,6 +66,7 @@ impl Manifest {
             settings: Vec::new(),
             migrations: Vec::new(),
             subscriptions: Vec::new(),
+            script: String::new(),
         }
     }
 
@@ -125,6 +130,15 @@ impl Manifest {
     #[must_use]
     pub fn binding(mut self, binding: Binding) -> Self {
         self.bindings.push(binding);
+        self
+    }
+
+    /// Runs this JavaScript in each realm of an app, with `fazt` in scope, after the bindings are
+    /// there. It wraps the plugin's own functions and adds to its own names; it runs before the
+    /// app's code, so it keeps no state and waits for nothing.
+    #[must_use]
+    pub fn script(mut self, script: &str) -> Self {
+        script.clone_into(&mut self.script);
         self
     }
 

@@ -10,6 +10,8 @@ pub(crate) fn built_in() -> Vec<BuiltIn> {
     vec![
         #[cfg(feature = "hosting")]
         BuiltIn { name: "hosting", root: fazt_sdk::export::root_of::<fazt_hosting::Hosting> },
+        #[cfg(feature = "storage")]
+        BuiltIn { name: "storage", root: fazt_sdk::export::root_of::<fazt_storage::Storage> },
     ]
 }
 

@@ -4,17 +4,23 @@
 //! implements the same trait and passes the same conformance tests.
 
 pub mod app_data;
+pub mod app_secrets;
 pub mod apps;
 pub mod blob_refs;
 pub mod egress;
 pub mod jobs;
+pub mod kv;
 pub mod sites;
+pub mod space;
 pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
+pub use app_secrets::{AppSecrets, AppSecretsApi};
 pub use apps::{Apps, AppsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use egress::{Egress, EgressApi};
 pub use jobs::{Jobs, JobsApi};
+pub use kv::{Kv, KvApi};
 pub use sites::{Sites, SitesApi};
+pub use space::Space;
 pub use workers::{Workers, WorkersApi};

@@ -1,0 +1,93 @@
+//! Admin operations and their commands, one file each.
+
+mod kv_delete;
+mod kv_get;
+mod kv_list;
+mod kv_set;
+mod usage;
+
+use fazt_sdk::call::Call;
+use fazt_sdk::command::Argument;
+use fazt_sdk::manifest::Manifest;
+use fazt_sdk::plugin::Started;
+use fazt_sdk::service::Service;
+use fazt_sdk::services::Space;
+use fazt_sdk::services::apps::{Apps as _, AppsApi};
+use fazt_sdk::{Error, Json as Value, Result};
+
+use crate::data::Data;
+use crate::kv::Values;
+
+/// What operations work on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) apps: Service<AppsApi>,
+    pub(crate) values: Values,
+    pub(crate) data: Data,
+}
+
+impl Context {
+    /// The call on behalf of the app that `reference` names, if the caller may touch it.
+    async fn call(&self, call: &Call, reference: &str) -> Result<Call> {
+        let app = self.apps.find(call, reference).await?;
+        let app = app.ok_or_else(|| {
+            Error::not_found(format!("there is no app `{reference}`; `fazt app list` lists them"))
+        })?;
+        call.check_app(app.id)?;
+        Ok(call.for_app(app.id))
+    }
+}
+
+/// Declares all operations and commands.
+pub(crate) fn declare(manifest: Manifest) -> Manifest {
+    manifest
+        .operation(usage::Usage::operation())
+        .operation(kv_list::ListValues::operation())
+        .operation(kv_get::GetValue::operation())
+        .operation(kv_set::SetValue::operation())
+        .operation(kv_delete::DeleteValue::operation())
+        .command(usage::Usage::command())
+        .command(kv_list::ListValues::command())
+        .command(kv_get::GetValue::command())
+        .command(kv_set::SetValue::command())
+        .command(kv_delete::DeleteValue::command())
+}
+
+/// Hands over all operations.
+pub(crate) fn run(started: Started, context: &Context) -> Started {
+    let context = || context.clone();
+    started
+        .operation(usage::Usage::KEY, usage::Usage(context()))
+        .operation(kv_list::ListValues::KEY, kv_list::ListValues(context()))
+        .operation(kv_get::GetValue::KEY, kv_get::GetValue(context()))
+        .operation(kv_set::SetValue::KEY, kv_set::SetValue(context()))
+        .operation(kv_delete::DeleteValue::KEY, kv_delete::DeleteValue(context()))
+}
+
+/// The space of a user, or what is shared.
+fn space(user: Option<String>) -> Space {
+    user.map_or(Space::Shared, Space::User)
+}
+
+/// A kept text as a value.
+fn value_of(text: &str) -> Result<Value> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::internal(format!("what is kept is no JSON: {error}")))
+}
+
+/// A value that was given as JSON in the body, or as its text on the command line.
+fn given(value: Option<Value>, json: Option<String>) -> Result<String> {
+    match (value, json) {
+        (Some(value), None) => Ok(value.to_string()),
+        (None, Some(json)) => Ok(json),
+        _ => Err(Error::invalid("give either `value` or its text as `json`")),
+    }
+}
+
+fn app_argument() -> Argument {
+    Argument::required("app", "The app: its id or an alias")
+}
+
+fn user_argument() -> Argument {
+    Argument::option("user", "Id of a user, for what is hers alone; without it, what is shared")
+}
