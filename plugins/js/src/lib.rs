@@ -74,8 +74,7 @@ impl Plugin for Js {
             .command(RemoveEnv::command())
             .command(ListSecrets::command())
             .command(SetSecret::command())
-            .command(RemoveSecret::command())
-            .command(Logs::command());
+            .command(RemoveSecret::command());
         settings::all().into_iter().fold(manifest, Manifest::setting)
     }
 

@@ -1,4 +1,4 @@
-//! `GET /api/apps/{app}/logs`, `fazt app logs`.
+//! `GET /api/apps/{app}/logs`, which `fazt app logs` asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,22 +48,6 @@ impl Logs {
         Operation::get::<Self>("/api/apps/{app}/logs")
             .summary("What an app's code said lately, the oldest line first")
             .example(fazt_sdk::json!({ "app": "blog", "limit": 100 }))
-    }
-
-    pub(crate) fn command() -> Command {
-        Command::new("app logs")
-            .about("Show what an app's code said lately")
-            .example("app logs blog")
-            .argument(Argument::required("app", "Id or alias of the app"))
-            .argument(Argument::option("limit", "How many lines; 100 without it"))
-            .argument(Argument::option("after", "Only lines after the one with this id"))
-            .argument(Argument::option("wait_ms", "How long to wait for a line when there is none"))
-            .calls(Self::KEY)
-            .column("ID", "id")
-            .column_as("TIME", "at_ms", fazt_sdk::command::Format::Time)
-            .column("LEVEL", "level")
-            .column("REQUEST", "request_id")
-            .column("TEXT", "text")
     }
 }
 
