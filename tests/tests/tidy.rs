@@ -182,7 +182,9 @@ fn arrows_between_crates_point_one_way() {
     let mut wrong = Vec::new();
     for plugin in plugin_folders() {
         for name in dependencies(&format!("plugins/{plugin}/Cargo.toml")) {
-            if name.starts_with("fazt-") && name != "fazt-sdk" {
+            // A crate inside the plugin's own folder is part of it.
+            let own = format!("fazt-{plugin}-");
+            if name.starts_with("fazt-") && name != "fazt-sdk" && !name.starts_with(&own) {
                 wrong.push(format!("plugins/{plugin} depends on {name}"));
             }
             if matches!(
