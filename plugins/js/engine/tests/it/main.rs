@@ -5,4 +5,7 @@ mod cell;
 mod abuse;
 mod bindings;
 mod classic;
+mod differential;
+mod frameworks;
 mod modules;
+mod protocol;
