@@ -119,14 +119,11 @@ pub(crate) fn run<'js>(ctx: &Ctx<'js>, compiled: Value<'js>) -> Result<Value<'js
     owned(ctx, value)
 }
 
-/// Bytecode of what [`compile`] answered; without `sources`, names and places are left out too.
+/// Bytecode of what [`compile`] answered.
 pub(crate) fn write(ctx: &Ctx<'_>, compiled: &Value<'_>, sources: bool) -> Result<Vec<u8>> {
     let mut length = 0;
-    let strip = if sources {
-        0
-    } else {
-        qjs::JS_WRITE_OBJ_STRIP_SOURCE | qjs::JS_WRITE_OBJ_STRIP_DEBUG
-    };
+    // Places stay: without its file's name a function cannot import.
+    let strip = if sources { 0 } else { qjs::JS_WRITE_OBJ_STRIP_SOURCE };
     let flags = qjs::JS_WRITE_OBJ_BYTECODE | strip;
     // SAFETY: context and value belong together and are alive.
     let buffer = unsafe {
