@@ -6,6 +6,7 @@
 pub mod app_data;
 pub mod apps;
 pub mod blob_refs;
+pub mod documents;
 pub mod egress;
 pub mod jobs;
 pub mod kv;
@@ -16,6 +17,7 @@ pub mod workers;
 pub use app_data::{AppData, AppDataApi};
 pub use apps::{Apps, AppsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
+pub use documents::{Documents, DocumentsApi};
 pub use egress::{Egress, EgressApi};
 pub use jobs::{Jobs, JobsApi};
 pub use kv::{Kv, KvApi};
