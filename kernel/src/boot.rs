@@ -27,7 +27,7 @@ use crate::directory::Directory;
 use crate::directory::check::Rechecks;
 use crate::directory::probe::Probes;
 use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
-use crate::egress::{Egress, Resolve, SystemResolver};
+use crate::egress::{self, Egress, Outside};
 use crate::events::Events;
 use crate::garbage::Garbage;
 use crate::peers::Peers;
@@ -57,8 +57,8 @@ pub struct BootOptions {
     pub log_level: Level,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// Who knows the addresses of other machines.
-    pub resolver: Arc<dyn Resolve>,
+    /// What lies outside of the node.
+    pub outside: Outside,
 }
 
 impl BootOptions {
@@ -74,7 +74,7 @@ impl BootOptions {
             settings: BTreeMap::new(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock::new()),
-            resolver: Arc::new(SystemResolver),
+            outside: Outside::default(),
         }
     }
 }
@@ -156,6 +156,7 @@ impl Kernel {
         let config = Config::load(cartridge, options.settings).await?;
         let declared = config.declare("server", &control::server_settings());
         let declared = declared.and(config.declare("edge", &edge_settings()));
+        let declared = declared.and(config.declare("egress", &egress::settings()));
         // A command is how a stored value that is wrong is set right.
         if options.mode == Mode::Serve {
             declared?;
@@ -163,6 +164,7 @@ impl Kernel {
         let secrets = Secrets::load(cartridge).await?;
         let directory = Arc::new(Directory::load(cartridge).await?);
         let access = Access::load(cartridge).await?;
+        let egress = Egress::load(cartridge, &config, options.outside).await?;
         let is_command = options.mode == Mode::Command;
         let port = config
             .get("server.port")
@@ -187,7 +189,7 @@ impl Kernel {
             aside: Aside::new(),
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
-            egress: Egress::new(options.resolver),
+            egress,
             probes: Probes::default(),
             rechecks: Rechecks::default(),
         });
@@ -196,6 +198,7 @@ impl Kernel {
         core.registry.adopt_kernel(&core, parts.manifest, instance).await?;
         crate::maintenance::start(&core)?;
         crate::garbage::start(&core)?;
+        egress::start(&core)?;
         crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {

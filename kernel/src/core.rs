@@ -149,6 +149,11 @@ impl Core {
         u64::try_from(self.cartridge.clock().monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Time since the node started, for what lies idle or is kept.
+    pub(crate) fn egress_now(&self) -> Duration {
+        self.cartridge.clock().monotonic()
+    }
+
     /// When a request that begins now must have ended.
     pub(crate) fn deadline_ns(&self) -> u64 {
         self.monotonic_ns() + u64::try_from(REQUEST_LIMIT.as_nanos()).unwrap_or(0)
@@ -187,6 +192,14 @@ impl Core {
     pub(crate) fn new_app_id(&self) -> Result<AppId> {
         AppId::from_random(&self.random(64)?)
             .ok_or_else(|| Error::internal("the system gave no random bytes"))
+    }
+
+    /// Removes an app and what the node itself keeps for it, and tells every plugin. Durable.
+    ///
+    /// # Errors
+    /// As [`Directory::remove_app`].
+    pub(crate) async fn remove_app(&self, app: AppId) -> Result<()> {
+        self.directory.remove_app(app, self.egress.rules.removal(app)).await
     }
 
     /// An app as plugins and clients see it.

@@ -31,7 +31,9 @@ pub use boot::{
     socket_path,
 };
 pub use cartridge::Mode;
-pub use egress::{Resolve, Resolving, SystemResolver};
+pub use egress::{
+    Dial, Dialing, Outside, Resolve, Resolving, Stream, SystemDialer, SystemResolver,
+};
 pub use peers::NodeAddress;
 pub use registry::BuiltIn;
 pub use telemetry::Level;

@@ -107,7 +107,7 @@ pub(super) const KERNEL: &str = "kernel";
 /// Length of the name of an owner, in bytes.
 const NAME_BYTES_MAX: usize = 32;
 
-const RESERVED: [&str; 5] = [KERNEL, "inspector", "operator", "sqlite", "pragma"];
+const RESERVED: [&str; 7] = [KERNEL, "inspector", "operator", "sqlite", "pragma", "egress", "job"];
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[Migration<'static>] = &[
     migration!("0004_composition", "../../../migrations/kernel/0004_composition.sql"),
     migration!("0005_names", "../../../migrations/kernel/0005_names.sql"),
     migration!("0006_peers", "../../../migrations/kernel/0006_peers.sql"),
+    migration!("0007_egress", "../../../migrations/kernel/0007_egress.sql"),
 ];
 
 /// The newest schema that this build knows.

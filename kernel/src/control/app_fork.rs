@@ -107,7 +107,7 @@ async fn undo(core: &Arc<Core>, call: &Call, app: AppId) {
         }
         Err(error) => failed(&error),
     }
-    if let Err(error) = core.directory.remove_app(app).await {
+    if let Err(error) = core.remove_app(app).await {
         failed(&error);
     }
 }

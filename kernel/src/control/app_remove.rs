@@ -27,7 +27,7 @@ impl Operate for RemoveApp {
     async fn operate(&self, call: &Call, input: Input) -> Result<Removed> {
         let core = self.0.core()?;
         let app = core.find_app(call, &input.app)?;
-        core.directory.remove_app(app.id).await?;
+        core.remove_app(app.id).await?;
         Ok(Removed { id: app.id, name: app.name })
     }
 }

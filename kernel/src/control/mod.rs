@@ -35,6 +35,9 @@ mod key_list;
 mod key_remove;
 mod login_link;
 mod manifest_list;
+mod net_allow;
+mod net_list;
+mod net_remove;
 mod peer_add;
 mod peer_default;
 mod peer_list;
@@ -57,16 +60,17 @@ use std::sync::{Arc, Weak};
 
 use fazt_sdk::command::{Argument, Command};
 use fazt_sdk::http::Handler;
-use fazt_sdk::manifest::Manifest;
+use fazt_sdk::manifest::{Binding, Manifest};
 use fazt_sdk::operation::{Operate, Operation};
 use fazt_sdk::plugin::Started;
 use fazt_sdk::route::Route;
-use fazt_sdk::services::AppsApi;
+use fazt_sdk::services::{AppsApi, EgressApi};
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
 
 use crate::Core;
 use crate::directory::AppsService;
+use crate::egress::EgressService;
 use crate::registry::KERNEL;
 
 /// The kernel's manifest and handlers, while they are put together.
@@ -113,8 +117,20 @@ impl Parts {
 pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let manifest = Manifest::new(KERNEL, env!("CARGO_PKG_VERSION"))
         .about("The node itself: cartridge, directory, owner, settings, plugins")
-        .provides::<AppsApi>();
-    let started = Started::new().provide(AppsApi::of(AppsService(core.clone())));
+        .provides::<AppsApi>()
+        .provides::<EgressApi>()
+        .binding(Binding::new("net.fetch").args(["url", "options"]).about(
+            "Asks another machine, outside of the cell, and answers its status, headers and bytes",
+        ));
+    let egress = EgressService(core.clone());
+    let script = egress.clone();
+    let started = Started::new()
+        .provide(AppsApi::of(AppsService(core.clone())))
+        .provide(EgressApi::of(egress))
+        .bind("net.fetch", move |call, arguments| {
+            let script = script.clone();
+            async move { script.script(&call, arguments).await }
+        });
     let parts = Parts { manifest, started, core };
     let all: &[fn(Parts) -> Parts] = &[
         status::add,
@@ -154,6 +170,9 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         plugin_add::add,
         plugin_check::add,
         plugin_remove::add,
+        net_list::add,
+        net_allow::add,
+        net_remove::add,
         peer_list::add,
         peer_add::add,
         peer_default::add,

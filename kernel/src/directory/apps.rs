@@ -8,7 +8,7 @@ use super::{
     ALIASES_MAX, APPS_MAX, Alias, App, Directory, LeadsTo, Stop, Target, label, now_ms, put_alias,
     put_app, refuse_past, store,
 };
-use crate::cartridge::WriteTx;
+use crate::cartridge::{SqlError, WriteTx};
 
 impl Directory {
     /// The app behind alias `name`; made, with that alias, when neither is there. Durable.
@@ -76,11 +76,16 @@ impl Directory {
         self.write(Some(id), move |tx| made(tx, id, &name, false, Some(from))).await
     }
 
-    /// Removes an app, its aliases and its domains, and tells every plugin that follows. Durable.
+    /// Removes an app, its aliases and its domains, does `also` in the same write, and tells every
+    /// plugin that follows. Durable.
     ///
     /// # Errors
     /// `NotFound` when there is no such app; `Conflict` when visitors of a split are sent to it.
-    pub(crate) async fn remove_app(&self, id: AppId) -> Result<()> {
+    pub(crate) async fn remove_app(
+        &self,
+        id: AppId,
+        also: impl Fn(&WriteTx<'_>) -> Result<(), SqlError> + Send + 'static,
+    ) -> Result<()> {
         self.write(Some(id), move |tx| {
             if let Some(split) = store::split_with(tx, id)? {
                 return Err(Error::conflict(format!(
@@ -92,6 +97,7 @@ impl Directory {
             if !store::delete_app(tx, id)? {
                 return Err(Error::not_found(format!("there is no app {id}")).into());
             }
+            also(tx)?;
             let event = fazt_sdk::event::AppRemoved { app: id };
             tx.emit(
                 <fazt_sdk::event::AppRemoved as fazt_sdk::Event>::NAME,

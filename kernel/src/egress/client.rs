@@ -1,27 +1,62 @@
-//! One request to another machine, within hard limits.
+//! The client itself, and what the node asks others on its own account.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fazt_sdk::Result as SdkResult;
 use http::{Request, Response, Uri, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::address;
-use super::resolve::Resolve;
+use super::cache::Cache;
+use super::dial::{Dial, Stream, SystemDialer};
+use super::limits::number;
+use super::line::Line;
+use super::pool::Pool;
+use super::resolve::{Resolve, SystemResolver};
+use super::rules::Rules;
+use super::slots::Slots;
+use super::tls::Tls;
+use crate::cartridge::Cartridge;
+use crate::config::Config;
+
+/// What lies outside of the node. A parameter of it, so that a test decides what names lead to, who
+/// answers there, and whose certificates are trusted.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Who knows the addresses of other machines.
+    pub resolver: Arc<dyn Resolve>,
+    /// Who connects to them.
+    pub dialer: Arc<dyn Dial>,
+    /// Authorities that are trusted besides those of browsers, as DER. For tests: no setting and no
+    /// command adds to it.
+    pub authorities: Vec<Vec<u8>>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            resolver: Arc::new(SystemResolver),
+            dialer: Arc::new(SystemDialer),
+            authorities: Vec::new(),
+        }
+    }
+}
 
 /// The client.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Egress {
-    resolver: Arc<dyn Resolve>,
+    outside: Outside,
+    pub(crate) rules: Rules,
+    pub(super) tls: Tls,
+    pub(super) slots: Slots,
+    pub(super) pool: Pool,
+    pub(super) cache: Cache,
 }
 
 /// What is asked for.
@@ -110,8 +145,33 @@ impl fmt::Display for Failure {
 }
 
 impl Egress {
-    pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
-        Self { resolver }
+    /// A client with the rules of the cartridge.
+    ///
+    /// # Errors
+    /// What the cartridge says; `Internal` when TLS cannot be set up.
+    pub(crate) async fn load(
+        cartridge: &Cartridge,
+        config: &Config,
+        outside: Outside,
+    ) -> SdkResult<Self> {
+        let slots = Slots::new(
+            number(config, "egress.requests_per_app"),
+            number(config, "egress.requests"),
+            number(config, "egress.waiting_per_app"),
+        );
+        Ok(Self {
+            rules: Rules::load(cartridge).await?,
+            tls: Tls::new(&outside.authorities)?,
+            outside,
+            slots,
+            pool: Pool::default(),
+            cache: Cache::default(),
+        })
+    }
+
+    /// Closes connections that lay idle for too long; `now` by the clock that never goes back.
+    pub(crate) fn sweep(&self, now: Duration) {
+        self.pool.sweep(now);
     }
 
     /// The addresses of `host`, at most [`ADDRESSES_MAX`].
@@ -120,7 +180,7 @@ impl Egress {
     /// [`Failure::Unresolved`].
     pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         let unresolved = |why: String| Failure::Unresolved { host: host.to_owned(), why };
-        let addresses = timeout(RESOLVE_LIMIT, self.resolver.resolve(host, port))
+        let addresses = timeout(RESOLVE_LIMIT, self.outside.resolver.resolve(host, port))
             .await
             .map_err(|_| unresolved("the resolver does not answer".to_owned()))?
             .map_err(|error| unresolved(error.to_string()))?;
@@ -164,7 +224,7 @@ impl Egress {
         if let Some(bad) = addresses.iter().find(|address| !fetch.reach.allows(address.ip())) {
             return Err(Failure::NotPublic { host: host.to_owned(), address: bad.ip() });
         }
-        let (stream, from) = connect(addresses).await?;
+        let (stream, from) = self.dial(&addresses, CONNECT_LIMIT).await?;
         let broken = |why: String| Failure::Broken { from, why };
         let authority = uri.authority().map_or(host, |authority| authority.as_str());
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
@@ -173,28 +233,31 @@ impl Egress {
             .header(header::USER_AGENT, USER_AGENT)
             .header(header::ACCEPT, "*/*")
             .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(Bytes::new()))
             .map_err(|_| wrong())?;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        let mut exchange = pin!(async {
-            let response =
-                sender.send_request(request).await.map_err(|error| broken(why(&error)))?;
-            read(response, from, &uri, fetch.body_bytes_max).await
-        });
-        let mut connection = pin!(connection);
-        let mut is_open = true;
-        loop {
-            tokio::select! {
-                step = &mut exchange => return step,
-                // The other side may close before the body was taken out of the buffer.
-                _ = &mut connection, if is_open => is_open = false,
+        let mut line = Line::open(stream, from).await.map_err(|error| broken(error.to_string()))?;
+        let response = line.send(request).await.map_err(|error| broken(why(&error)))?;
+        line.during(Box::pin(read(response, from, &uri, fetch.body_bytes_max))).await
+    }
+
+    /// Connects to the first of `addresses`, which were judged, that answers within `limit`.
+    ///
+    /// # Errors
+    /// [`Failure::Unreached`].
+    pub(super) async fn dial(
+        &self,
+        addresses: &[SocketAddr],
+        limit: Duration,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Failure> {
+        let mut why = String::new();
+        for address in addresses {
+            match timeout(limit, self.outside.dialer.dial(*address)).await {
+                Ok(Ok(stream)) => return Ok((stream, *address)),
+                Ok(Err(error)) => why = error.to_string(),
+                Err(_) => "it does not answer in time".clone_into(&mut why),
             }
         }
+        Err(Failure::Unreached { addresses: addresses.to_vec(), why })
     }
 }
 
@@ -202,19 +265,6 @@ impl Egress {
 enum Step {
     Answer(Answer),
     Redirect(String),
-}
-
-/// Connects to the first address that answers.
-async fn connect(addresses: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), Failure> {
-    let mut why = String::new();
-    for address in &addresses {
-        match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok((stream, *address)),
-            Ok(Err(error)) => why = error.to_string(),
-            Err(_) => "it does not answer in time".clone_into(&mut why),
-        }
-    }
-    Err(Failure::Unreached { addresses, why })
 }
 
 async fn read(
@@ -248,14 +298,16 @@ fn absolute(location: &str, asked: &Uri) -> String {
     }
 }
 
-fn why(error: &hyper::Error) -> String {
+/// What hyper knows of a failure, without its own words around it.
+pub(super) fn why(error: &hyper::Error) -> String {
     use std::error::Error as _;
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 const HTTP_PORT: u16 = 80;
 
-const USER_AGENT: &str = concat!("fazt/", env!("CARGO_PKG_VERSION"));
+/// What this client calls itself.
+pub(super) const USER_AGENT: &str = concat!("fazt/", env!("CARGO_PKG_VERSION"));
 
 /// How many addresses of one name are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -265,12 +317,6 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long one address may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-
-/// The largest head of an answer, in bytes. Not less than hyper's own minimum.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// The most fields of an answer.
-const HEADERS_MAX: usize = 100;
 
 /// How much of a field of another server is shown, in characters.
 const TEXT_CHARS_MAX: usize = 300;

@@ -28,7 +28,9 @@ use serde_json::Value;
 
 pub use answer::Answer;
 pub use fazt_kernel::clock::{Clock, ManualClock};
-pub use fazt_kernel::{BuiltIn, Connection, Resolve, Resolving};
+pub use fazt_kernel::{
+    BuiltIn, Connection, Dial, Dialing, Outside, Resolve, Resolving, Stream, SystemDialer,
+};
 
 /// The machine's clock, set ahead as far as the test says.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ pub struct TestKernel {
     settings: BTreeMap<String, String>,
     selection: Option<Vec<String>>,
     clock: Option<Arc<dyn Clock>>,
-    resolver: Option<Arc<dyn Resolve>>,
+    outside: Option<Outside>,
     directory: tempfile::TempDir,
 }
 
@@ -143,9 +145,9 @@ impl TestKernel {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (selection, resolver) = (None, None);
+        let (selection, outside) = (None, None);
         let mut kernel =
-            Self { kernel: None, built_in, settings, selection, clock, resolver, directory };
+            Self { kernel: None, built_in, settings, selection, clock, outside, directory };
         kernel.start().await?;
         for library in libraries {
             kernel.add_library(&library).await?;
@@ -171,10 +173,10 @@ impl TestKernel {
     /// As [`Self::with`].
     pub async fn timed(built_in: Vec<BuiltIn>, clock: Arc<ManualClock>) -> Result<Self> {
         let directory = temporary()?;
-        let (selection, settings, resolver) = (None, BTreeMap::new(), None);
+        let (selection, settings, outside) = (None, BTreeMap::new(), None);
         let clock: Option<Arc<dyn Clock>> = Some(clock);
         let mut kernel =
-            Self { kernel: None, built_in, settings, selection, clock, resolver, directory };
+            Self { kernel: None, built_in, settings, selection, clock, outside, directory };
         kernel.start().await?;
         Ok(kernel)
     }
@@ -188,8 +190,21 @@ impl TestKernel {
         settings: &[(&str, &str)],
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self> {
+        Self::within(built_in, settings, Outside { resolver, ..Outside::default() }).await
+    }
+
+    /// A node around which everything is as the test says: what names lead to, who answers there, and
+    /// whose certificates are trusted.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn within(
+        built_in: Vec<BuiltIn>,
+        settings: &[(&str, &str)],
+        outside: Outside,
+    ) -> Result<Self> {
         let mut kernel = Self::configured(built_in, Vec::new(), settings).await?;
-        kernel.resolver = Some(resolver);
+        kernel.outside = Some(outside);
         kernel.restart().await?;
         Ok(kernel)
     }
@@ -203,8 +218,8 @@ impl TestKernel {
         if let Some(clock) = &self.clock {
             options.clock = Arc::clone(clock);
         }
-        if let Some(resolver) = &self.resolver {
-            options.resolver = Arc::clone(resolver);
+        if let Some(outside) = &self.outside {
+            options.outside = outside.clone();
         }
         // Kept also when a plugin did not start: a test may ask why.
         let kernel = self.kernel.insert(Kernel::boot(options).await?);

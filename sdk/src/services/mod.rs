@@ -4,6 +4,7 @@
 //! implements the same trait and passes the same conformance tests.
 
 pub mod app_data;
+pub mod app_secrets;
 pub mod apps;
 pub mod blob_refs;
 pub mod documents;
@@ -15,6 +16,7 @@ pub mod space;
 pub mod workers;
 
 pub use app_data::{AppData, AppDataApi};
+pub use app_secrets::{AppSecrets, AppSecretsApi};
 pub use apps::{Apps, AppsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use documents::{Documents, DocumentsApi};
