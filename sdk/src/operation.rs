@@ -56,6 +56,9 @@ pub struct Operation {
     /// or inside one process, and over HTTP to nobody.
     #[serde(default)]
     pub on_this_machine: bool,
+    /// Whether it takes as long as it takes: the wall clock of a request does not cut it.
+    #[serde(default)]
+    pub unhurried: bool,
 }
 
 /// One page of a list: the output of an operation marked [`Operation::paginated`]. The kernel
@@ -84,6 +87,7 @@ impl Operation {
             paginated: false,
             for_app_keys: path.contains("{app}"),
             on_this_machine: false,
+            unhurried: false,
         }
     }
 
@@ -152,6 +156,14 @@ impl Operation {
     #[must_use]
     pub fn on_this_machine(mut self) -> Self {
         self.on_this_machine = true;
+        self
+    }
+
+    /// It takes as long as it takes, and ends when the caller leaves: for work that grows with the
+    /// cartridge, such as a backup.
+    #[must_use]
+    pub fn unhurried(mut self) -> Self {
+        self.unhurried = true;
         self
     }
 

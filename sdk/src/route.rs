@@ -45,6 +45,10 @@ pub struct Route {
     /// The most bytes that a request's body may have; 0 stands for the node's default.
     #[serde(default)]
     pub body_bytes_max: u64,
+    /// Whether it takes as long as it takes, on the admin surface: the wall clock of a request does
+    /// not cut it.
+    #[serde(default)]
+    pub unhurried: bool,
     /// The scope that a key needs, on the admin surface; without one it is as for an operation:
     /// `read` for GET, `admin` for everything else.
     #[serde(default)]
@@ -64,6 +68,7 @@ impl Route {
             pattern: pattern.to_owned(),
             visibility: Visibility::SignedIn,
             body_bytes_max: 0,
+            unhurried: false,
             scope: None,
             for_app_keys: pattern.contains("{app}"),
         }
@@ -129,6 +134,13 @@ impl Route {
     #[must_use]
     pub fn body_max(mut self, bytes: u64) -> Self {
         self.body_bytes_max = bytes;
+        self
+    }
+
+    /// It takes as long as it takes, and ends when the caller leaves; on the admin surface.
+    #[must_use]
+    pub fn unhurried(mut self) -> Self {
+        self.unhurried = true;
         self
     }
 }

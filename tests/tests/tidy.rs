@@ -170,7 +170,7 @@ fn plugin_folders() -> Vec<String> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.path().is_dir())
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     folders.sort();
@@ -277,6 +277,7 @@ fn unsafe_code_stays_at_the_boundary() {
         .filter(|path| {
             !path.starts_with("sdk/abi/")
                 && path != "kernel/src/edge/prepared.rs"
+                && path != "plugins/js/engine/src/raw.rs"
                 && !path.starts_with("tests/")
         })
         .filter(|path| {
@@ -285,7 +286,7 @@ fn unsafe_code_stays_at_the_boundary() {
                 || code(path).contains("unsafe impl")
         })
         .collect();
-    none("unsafe code stands in sdk/abi", wrong);
+    none("unsafe code stands in sdk/abi, and in two files that say why", wrong);
 }
 
 #[test]

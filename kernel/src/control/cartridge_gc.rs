@@ -54,7 +54,7 @@ impl Operate for CollectGarbage {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = CollectGarbage(parts.node());
-    let operation = Operation::post::<CollectGarbage>("/api/system/cartridge/gc");
+    let operation = Operation::post::<CollectGarbage>("/api/system/cartridge/gc").unhurried();
     parts
         .operation(
             operation

@@ -28,7 +28,7 @@ impl Operate for VacuumCartridge {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = VacuumCartridge(parts.node());
-    let operation = Operation::post::<VacuumCartridge>("/api/system/cartridge/vacuum");
+    let operation = Operation::post::<VacuumCartridge>("/api/system/cartridge/vacuum").unhurried();
     parts
         .operation(operation.summary("Gives free space in the cartridge back to the disk"), run)
         .command(

@@ -43,7 +43,7 @@ pub(super) fn add(parts: Parts) -> Parts {
     let run = VerifyCartridge(parts.node());
     parts
         .operation(
-            Operation::post::<VerifyCartridge>("/api/system/cartridge/verify").summary("Checks every page, reference and content hash of the cartridge").error("CARTRIDGE_DAMAGED"),
+            Operation::post::<VerifyCartridge>("/api/system/cartridge/verify").unhurried().summary("Checks every page, reference and content hash of the cartridge").error("CARTRIDGE_DAMAGED"),
             run,
         )
         .command(

@@ -78,6 +78,8 @@ pub(super) struct Link {
     written: Flow,
     /// What the client sends in the body of the request; waited for by whoever reads it.
     body: Flow,
+    /// The wall clock does not cut the request.
+    patient: AtomicBool,
     order: AtomicU8,
     pub(super) waker: AtomicWaker,
     reset: AtomicBool,
@@ -95,6 +97,7 @@ impl Link {
             read_ahead: AtomicBool::new(false),
             written: Flow::default(),
             body: Flow::default(),
+            patient: AtomicBool::new(false),
             order: AtomicU8::new(Order::Serve as u8),
             waker: AtomicWaker::new(),
             reset: AtomicBool::new(false),
@@ -157,7 +160,17 @@ impl Link {
     /// A request was understood and is being answered.
     pub(super) fn request_begins(&self) {
         self.read_ahead.store(false, Relaxed);
+        self.patient.store(false, Relaxed);
         self.enter(Phase::Busy);
+    }
+
+    /// The wall clock does not cut the request that is being answered.
+    pub(super) fn be_patient(&self) {
+        self.patient.store(true, Relaxed);
+    }
+
+    pub(super) fn is_patient(&self) -> bool {
+        self.patient.load(Relaxed)
     }
 
     /// The last byte of a response is in the connection's buffer.

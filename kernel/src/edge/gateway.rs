@@ -10,14 +10,15 @@ use fazt_sdk::{Error, Result};
 use http::HeaderValue;
 
 use super::body::IncomingBody;
+use super::connection::Link;
 
 /// Answers requests. The edge knows nothing of apps or plugins; this is its only way to them.
 pub trait Gateway: Send + Sync + 'static {
     /// Answers one canonical request. Never fails: errors are responses already.
     ///
     /// Called once per request, from any thread of the runtime; must not block. The future is
-    /// dropped when the client leaves, when the edge stops, or `request_ms` after the call. A panic
-    /// becomes a 500.
+    /// dropped when the client leaves, when the edge stops, or `request_ms` after the call unless
+    /// its [`Patience`] was asked for. A panic becomes a 500.
     fn handle(&self, request: EdgeRequest) -> impl Future<Output = RawResponse> + Send;
 
     /// Told about each defect that the edge met while it answered: a response that HTTP does not
@@ -65,6 +66,22 @@ pub struct EdgeRequest {
     pub peer_uid: Option<u32>,
     /// The limit of the body, for the route to change before it reads.
     pub body_limit: BodyLimit,
+    /// The wall clock of the request, for the route to stop.
+    pub patience: Patience,
+}
+
+/// Whether the wall clock of a request cuts it.
+#[derive(Debug, Clone)]
+pub struct Patience(pub(super) Option<Arc<Link>>);
+
+impl Patience {
+    /// The request may take as long as it takes. It still ends when the client leaves, and does not
+    /// hold up a stop for longer than others.
+    pub fn ask(&self) {
+        if let Some(link) = &self.0 {
+            link.be_patient();
+        }
+    }
 }
 
 /// How large the body of one request may become.
@@ -104,6 +121,7 @@ impl EdgeRequest {
             expects_socket: false,
             peer_uid: None,
             body_limit: BodyLimit(None),
+            patience: Patience(None),
         }
     }
 }

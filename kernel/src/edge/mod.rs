@@ -43,7 +43,7 @@ mod sweeper;
 mod transport;
 
 pub use failure::{Shape, coding_not_supported, method_not_allowed, response as failure_response};
-pub use gateway::{BlobSource, BodyLimit, EdgeRequest, Gateway};
+pub use gateway::{BlobSource, BodyLimit, EdgeRequest, Gateway, Patience};
 pub use limits::{Limits, Unit};
 pub use listener::Listener;
 pub use prepared::PreparedHead;

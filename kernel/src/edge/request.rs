@@ -18,7 +18,7 @@ use super::body::IncomingBody;
 use super::canonical::{self, Authority};
 use super::connection::Link;
 use super::failure::Refusal;
-use super::gateway::{BodyLimit, EdgeRequest};
+use super::gateway::{BodyLimit, EdgeRequest, Patience};
 use super::limits::Limits;
 
 /// What the operator decided about requests.
@@ -106,6 +106,7 @@ pub(super) fn canonical(
         expects_socket: false,
         peer_uid: link.peer.uid,
         body_limit,
+        patience: Patience(Some(Arc::clone(link))),
     })
 }
 

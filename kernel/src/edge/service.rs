@@ -157,6 +157,9 @@ async fn watch<G: Gateway, T>(
                 spent = allowed;
                 shared.update_clock();
                 allowed = shared.limits.request_ms + link.body_waited() - waited_before;
+                if link.is_patient() {
+                    allowed = spent + shared.limits.request_ms;
+                }
                 if allowed <= spent {
                     shared.counters.timed_out.fetch_add(1, Relaxed);
                     return Err(Error::timeout("the answer took too long"));

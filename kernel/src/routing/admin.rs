@@ -196,18 +196,26 @@ fn find(core: &Core, call: &Call, mut request: EdgeRequest) -> std::result::Resu
                 limit => limit,
             };
             request.body_limit.set(limit)?;
+            if route.unhurried {
+                request.patience.ask();
+            }
             shift(&mut captures, request.raw.head.path.start);
             request.raw.head.captures = captures.into();
             Ok(Way::Route(start(entry, call, request)?))
         }
-        Target::Operation(operation) => Ok(Way::Operation(Box::new(Operating {
-            operation: Arc::clone(operation),
-            captured,
-            number: entry.number,
-            inside: entry.plugin.enter()?,
-            instance: entry.plugin.instance.clone(),
-            request,
-        }))),
+        Target::Operation(operation) => {
+            if operation.unhurried {
+                request.patience.ask();
+            }
+            Ok(Way::Operation(Box::new(Operating {
+                operation: Arc::clone(operation),
+                captured,
+                number: entry.number,
+                inside: entry.plugin.enter()?,
+                instance: entry.plugin.instance.clone(),
+                request,
+            })))
+        }
     }
 }
 

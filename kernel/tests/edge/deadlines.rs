@@ -119,6 +119,25 @@ fn a_request_past_its_wall_clock_is_504_and_its_future_dropped() {
 }
 
 #[test]
+fn an_unhurried_request_may_take_longer_and_the_next_one_may_not() {
+    let node = Node::with(|limits| limits.request_ms = 200);
+    let mut client = node.connect();
+    assert_eq!(client.get("/unhurried/900").text(), "at last");
+    assert_eq!(client.get("/sleep/900").status, 504);
+    assert_eq!(node.figures().requests_timed_out, 1);
+}
+
+#[test]
+fn an_unhurried_request_ends_when_its_client_leaves() {
+    let node = Node::with(|limits| limits.request_ms = 200);
+    let mut client = node.connect();
+    client.send("GET /unhurried/600000 HTTP/1.1\r\nhost: a\r\n\r\n");
+    eventually("it runs", || node.seen.running.load(SeqCst) == 1);
+    drop(client);
+    eventually("it was dropped", || node.seen.dropped.load(SeqCst) == 1);
+}
+
+#[test]
 fn a_client_that_does_not_read_is_closed_with_a_reset() {
     let node = Node::with(|limits| limits.write_ms = 600);
     let mut client = node.connect();

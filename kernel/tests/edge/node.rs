@@ -73,7 +73,9 @@ pub(crate) fn encoded(fields: &[(&str, &str)]) -> Vec<u8> {
 
 impl Probe {
     async fn answer(&self, request: EdgeRequest) -> Result<Response> {
-        let EdgeRequest { raw, body_limit, local, peer_uid, expects_socket, method, .. } = request;
+        let EdgeRequest {
+            raw, body_limit, patience, local, peer_uid, expects_socket, method, ..
+        } = request;
         let mut request = Request::from_raw(raw);
         let path = request.path().to_owned();
         let (name, argument) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
@@ -114,6 +116,12 @@ impl Probe {
                 let _running = Running::new(&self.seen);
                 tokio::time::sleep(Duration::from_millis(number)).await;
                 Response::text("slept")
+            }
+            "unhurried" => {
+                patience.ask();
+                let _running = Running::new(&self.seen);
+                tokio::time::sleep(Duration::from_millis(number)).await;
+                Response::text("at last")
             }
             "panic" => panic!("on purpose"),
             "panic-later" => {

@@ -65,6 +65,26 @@ fn after_kill_9_the_file_and_its_log_serve_what_was_acknowledged() {
 }
 
 #[test]
+fn a_backup_and_a_verification_take_as_long_as_they_take() {
+    let home = Home::new();
+    let node = home.start();
+    let noise = Random::new(5).bytes(8_000_000);
+    assert_eq!(
+        node.deploy("blog", &[("index.html", b"home".to_vec()), ("noise.bin", noise)]).status,
+        200
+    );
+    assert!(node.stop().success());
+    // What grows with the cartridge is not cut by what bounds a request.
+    let node = Launch::new(&home.db()).set("edge.request_ms=10 ms").start();
+    for command in ["cartridge backup copy.db", "cartridge verify"] {
+        let said = home.fazt(command);
+        assert_eq!(said.code, Some(0), "{command}: {said:?}");
+    }
+    assert!(home.path("copy.db").metadata().unwrap().len() > 8_000_000);
+    assert!(node.stop().success());
+}
+
+#[test]
 fn a_backup_taken_while_writes_run_serves_elsewhere() {
     let (home, elsewhere) = (Home::new(), Home::new());
     let node = home.start();
