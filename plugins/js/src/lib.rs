@@ -24,7 +24,9 @@ use std::sync::Arc;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
-use fazt_sdk::services::{AppDataApi, AppsApi, BindingsApi, CodeCheckApi, SitesApi, WorkersApi};
+use fazt_sdk::services::{
+    AppDataApi, AppSecretsApi, AppsApi, BindingsApi, CodeCheckApi, SitesApi, WorkersApi,
+};
 
 use crate::cells::cell::Surroundings;
 use crate::cells::pool::Pool;
@@ -55,6 +57,7 @@ impl Plugin for Js {
             .requires::<SitesApi>()
             .requires::<BindingsApi>()
             .requires::<WorkersApi>()
+            .provides::<AppSecretsApi>()
             .contributes::<AppDataApi>()
             .contributes::<CodeCheckApi>()
             .follows::<AppRemoved>()
@@ -127,6 +130,7 @@ impl Plugin for Js {
                 codes: Arc::clone(&codes),
                 pool: Arc::clone(&pool),
             }))
+            .provide(AppSecretsApi::of(store.clone()))
             .provide(AppDataApi::of(store.clone()))
             .follow::<AppRemoved, _>(&host.cartridge(), NAME, move |transaction, removed| {
                 removed.iter().try_for_each(|event| {

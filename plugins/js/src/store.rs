@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fazt_js_engine::protocol::Level;
 use fazt_sdk::cartridge::Query as _;
 use fazt_sdk::prelude::*;
-use fazt_sdk::services::AppData;
 use fazt_sdk::services::app_data::{Page, Usage};
+use fazt_sdk::services::app_secrets::{AppSecret, SecretPlace};
+use fazt_sdk::services::{AppData, AppSecrets};
 
 use crate::log::Line;
 
@@ -411,6 +412,21 @@ pub(crate) fn delete_app(transaction: &Transaction<'_>, app: AppId) -> Result<()
     transaction.execute("DELETE FROM js_env WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_secret WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_log WHERE app = ?1", params![app]).map(drop)
+}
+
+impl AppSecrets for Store {
+    async fn open(&self, _: &Call, app: AppId, name: &str) -> Result<Option<AppSecret>> {
+        let sealed = self.cartridge.read(|reader| {
+            reader.first(
+                "SELECT sealed FROM js_secret WHERE app = ?1 AND name = ?2",
+                params![app.to_string(), name],
+                |row| row.get::<Vec<u8>>(0),
+            )
+        })?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let value = Self::open(self, app, name, &sealed)?;
+        Ok(Some(AppSecret { value, place: SecretPlace::Bearer, hosts: Vec::new() }))
+    }
 }
 
 impl AppData for Store {

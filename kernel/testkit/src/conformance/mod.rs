@@ -47,7 +47,9 @@ macro_rules! claims {
     }};
 }
 
+mod documents;
 mod kv;
+mod model;
 
 use fazt_sdk::call::Call;
 use fazt_sdk::error::{Error, ErrorKind, Result};
@@ -57,7 +59,7 @@ use fazt_sdk::http::{Handler, Method, Request, Response};
 use fazt_sdk::manifest::Manifest;
 use fazt_sdk::plugin::{Plugin, Started};
 use fazt_sdk::route::Route;
-use fazt_sdk::services::KvApi;
+use fazt_sdk::services::{DocumentsApi, KvApi};
 
 use crate::{BuiltIn, Caller, TestKernel};
 
@@ -106,6 +108,7 @@ impl Plugin for Conformance {
         Manifest::new("conformance", "1")
             .about("Runs suites of claims against providers")
             .uses::<KvApi>()
+            .uses::<DocumentsApi>()
             .route(Route::admin(Method::Post, PATH))
     }
 
@@ -131,6 +134,7 @@ impl Handler for Run {
         };
         let failures = match request.capture(0) {
             "kv" => kv::failures(&self.host.service::<KvApi>()?, &stage).await,
+            "documents" => documents::failures(&self.host.service::<DocumentsApi>()?, &stage).await,
             other => return Err(Error::not_found(format!("there is no suite {other}"))),
         };
         Response::json(&serde_json::json!({ "data": failures }))

@@ -8,10 +8,10 @@ use fazt_sdk::prelude::Error;
 
 /// Something that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "documents and objects follow")]
 pub(crate) enum Counted {
     Kv,
     Documents,
+    #[expect(dead_code, reason = "objects follow")]
     Objects,
 }
 
@@ -71,7 +71,6 @@ impl Quota {
 
 /// All bounds that an operator can set.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "documents and objects follow")]
 pub(crate) struct Limits {
     pub(crate) kv: Quota,
     pub(crate) documents: Quota,
@@ -79,6 +78,7 @@ pub(crate) struct Limits {
     pub(crate) kv_value_bytes_max: usize,
     pub(crate) document_bytes_max: usize,
     pub(crate) collections_max: u32,
+    #[expect(dead_code, reason = "objects follow")]
     pub(crate) object_bytes_max: u64,
 }
 

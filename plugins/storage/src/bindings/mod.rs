@@ -5,6 +5,7 @@
 //! and gives them the shapes that JavaScript expects.
 
 mod arguments;
+mod documents;
 mod kv;
 
 use fazt_sdk::call::Call;
@@ -15,6 +16,7 @@ use fazt_sdk::{Error, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::documents::Collections;
 use crate::kv::Values;
 
 /// JavaScript that runs in each realm once the functions below are there.
@@ -22,12 +24,12 @@ pub(crate) const SCRIPT: &str = include_str!("script.js");
 
 /// Declares all functions.
 pub(crate) fn declare(manifest: Manifest) -> Manifest {
-    kv::declare(manifest)
+    documents::declare(kv::declare(manifest))
 }
 
 /// Hands over all functions.
-pub(crate) fn bind(started: Started, values: &Values) -> Started {
-    kv::bind(started, values)
+pub(crate) fn bind(started: Started, values: &Values, collections: &Collections) -> Started {
+    documents::bind(kv::bind(started, values), collections)
 }
 
 /// Which of the two forms of a function is called.

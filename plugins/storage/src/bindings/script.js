@@ -19,7 +19,9 @@
     wrap(scope.kv, "getMany", (values) => values.map(present));
     wrap(scope.kv, "list", list);
     wrap(scope.kv, "set", () => undefined);
+    wrap(scope.ds, "find", list);
+    wrap(scope.ds, "index", () => undefined);
   }
   // The name of version 0.4 to 0.29 of the predecessor.
-  fazt.storage = { kv: fazt.app.kv };
+  fazt.storage = { kv: fazt.app.kv, ds: fazt.app.ds };
 }

@@ -5,12 +5,16 @@ mod record;
 use fazt_sdk::call::Call;
 use fazt_sdk::cartridge::{Cartridge, Reader};
 use fazt_sdk::host::{Clock, Host};
+use fazt_sdk::prelude::Transaction;
 use fazt_sdk::services::AppData;
 use fazt_sdk::services::app_data::{Page, Usage};
 use fazt_sdk::{AppId, Error, Result, wire};
 
 use self::record::{Cursor, Record};
 use crate::account::{self, Limits};
+use crate::documents::store::collection;
+use crate::documents::{self, New};
+use crate::json::Json;
 use crate::kv;
 use crate::place::Place;
 use crate::reading;
@@ -40,7 +44,8 @@ impl Data {
     /// Removes what belonged to apps that are gone.
     pub(crate) async fn remove_condemned(&self) -> Result<()> {
         loop {
-            let apps = self.cartridge.read(|reader| account::store::condemned(reader))?;
+            let apps = reading::read(&self.cartridge, |reader| account::store::condemned(reader));
+            let apps = apps.await?;
             if apps.is_empty() {
                 return Ok(());
             }
@@ -52,13 +57,17 @@ impl Data {
 
     async fn remove(&self, app: String) -> Result<()> {
         loop {
-            let app = app.clone();
+            let (app, limits) = (app.clone(), self.limits);
             let removed = self.cartridge.write(None, move |transaction| {
                 let rows = kv::store::remove_app(transaction, &app, BATCH_ROWS)?;
-                if rows == 0 {
-                    account::store::removed(transaction, &app)?;
+                if rows > 0 {
+                    return Ok(rows);
                 }
-                Ok(rows)
+                if let Some(collection) = collection::any_of_app(transaction, &app)? {
+                    return documents::shrink(transaction, &app, &collection, &limits);
+                }
+                account::store::removed(transaction, &app)?;
+                Ok(0)
             });
             if removed.await? == 0 {
                 return Ok(());
@@ -78,26 +87,38 @@ impl Data {
         let limits = self.limits;
         self.cartridge
             .write(Some(app), move |transaction| {
-                for record in &records {
-                    match record {
-                        Record::Value { user, key, value, expires_at_ms } => {
-                            let place = Place { id: app, app: app.to_string(), user: user.clone() };
-                            let value = kv::checked_value(value, &limits)?;
-                            let key = kv::checked_key(key)?;
-                            kv::store::put(
-                                transaction,
-                                &place,
-                                key,
-                                &value,
-                                *expires_at_ms,
-                                &limits,
-                            )?;
-                        }
-                    }
-                }
-                Ok(())
+                records.iter().try_for_each(|record| import(transaction, app, record, &limits))
             })
             .await
+    }
+}
+
+/// Takes in one record.
+fn import(
+    transaction: &Transaction<'_>,
+    app: AppId,
+    record: &Record,
+    limits: &Limits,
+) -> Result<()> {
+    let of = |user: &str| Place { id: app, app: app.to_string(), user: user.to_owned() };
+    match record {
+        Record::Value { user, key, value, expires_at_ms } => {
+            let (key, value) = (kv::checked_key(key)?, kv::checked_value(value, limits)?);
+            kv::store::put(transaction, &of(user), key, &value, *expires_at_ms, limits).map(drop)
+        }
+        Record::Collection { user, name, indexes } => {
+            let name = documents::checked_collection(name)?;
+            documents::restore(transaction, &of(user), name, indexes, limits)
+        }
+        Record::Document { user, collection, id, body, created_at_ms, updated_at_ms } => {
+            let new = New {
+                id: documents::checked_id(id)?.to_owned(),
+                body: documents::checked_body(&Json::parse(body)?, limits)?,
+                times_ms: Some((*created_at_ms, *updated_at_ms)),
+            };
+            let name = documents::checked_collection(collection)?;
+            documents::restore_document(transaction, &of(user), name, new, limits)
+        }
     }
 }
 
@@ -111,36 +132,73 @@ fn page(
     match cursor {
         Cursor::Values { user, key } => {
             let found = kv::store::kept_after(reader, app, (user, key), PAGE_RECORDS, now_ms)?;
-            let is_last = found.len() < PAGE_RECORDS as usize;
-            let records = found.into_iter().map(|kept| Record::Value {
-                user: kept.user,
-                key: kept.key,
-                value: kept.entry.value,
-                expires_at_ms: kept.entry.expires_at_ms,
+            let records = found.into_iter().map(|kept| {
+                let cursor = Cursor::Values { user: kept.user.clone(), key: kept.key.clone() };
+                let record = Record::Value {
+                    user: kept.user,
+                    key: kept.key,
+                    value: kept.entry.value,
+                    expires_at_ms: kept.entry.expires_at_ms,
+                };
+                (record, cursor)
             });
-            let (records, was_cut) = within_bounds(records);
-            let next = records.last().filter(|_| was_cut || !is_last).map(Record::cursor);
-            Ok((records, next))
+            Ok(within_bounds(records, Some(Cursor::Collections { id: 0 })))
+        }
+        Cursor::Collections { id } => {
+            let found = collection::kept_after(reader, app, *id, PAGE_RECORDS)?;
+            let records = found.into_iter().map(|(id, user, name)| {
+                let indexes = collection::indexes(reader, id)?;
+                let indexes = indexes.into_iter().map(|index| (index.field, index.is_unique));
+                let record = Record::Collection { user, name, indexes: indexes.collect() };
+                Ok((record, Cursor::Collections { id }))
+            });
+            let records = records.collect::<Result<Vec<_>>>()?;
+            Ok(within_bounds(records.into_iter(), Some(Cursor::Documents { place: 0 })))
+        }
+        Cursor::Documents { place } => {
+            let found = documents::store::kept_after(reader, app, *place, PAGE_RECORDS)?;
+            let records = found.into_iter().map(|(user, collection, stored)| {
+                let document = stored.document;
+                let record = Record::Document {
+                    user,
+                    collection,
+                    id: document.id,
+                    body: document.body,
+                    created_at_ms: document.created_at_ms,
+                    updated_at_ms: document.updated_at_ms,
+                };
+                (record, Cursor::Documents { place: stored.place })
+            });
+            Ok(within_bounds(records, None))
         }
     }
 }
 
-/// As many records as fit a page, and whether some did not.
-fn within_bounds(records: impl Iterator<Item = Record>) -> (Vec<Record>, bool) {
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for record in records {
+/// As many records as fit a page, and where the next page starts: behind the last of them, or at
+/// `then` when there are no more of their kind.
+fn within_bounds(
+    records: impl Iterator<Item = (Record, Cursor)>,
+    then: Option<Cursor>,
+) -> (Vec<Record>, Option<Cursor>) {
+    let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
+    for (record, cursor) in records {
         bytes += record.size();
         if bytes > PAGE_BYTES_MAX && !page.is_empty() {
-            return (page, true);
+            return (page, last);
         }
         page.push(record);
+        last = Some(cursor);
     }
-    (page, false)
+    let is_last = page.len() < PAGE_RECORDS as usize;
+    (page, if is_last { then } else { last })
 }
 
 impl AppData for Data {
     async fn usage(&self, _: &Call, app: AppId) -> Result<Vec<Usage>> {
-        self.cartridge.read(|reader| account::store::usage(reader, &app.to_string()))
+        reading::read(&self.cartridge, move |reader| {
+            account::store::usage(reader, &app.to_string())
+        })
+        .await
     }
 
     async fn export(&self, _: &Call, app: AppId, cursor: Option<String>) -> Result<Page> {
@@ -181,7 +239,15 @@ impl AppData for Data {
         loop {
             let (user, limits) = (user.to_owned(), self.limits);
             let removed = self.cartridge.write(None, move |transaction| {
-                kv::store::remove_user(transaction, &user, BATCH_ROWS, &limits)
+                let values = kv::store::remove_user(transaction, &user, BATCH_ROWS, &limits)?;
+                let found = collection::any_of_user(transaction, &user)?;
+                let documents = match found {
+                    Some((app, collection)) => {
+                        documents::shrink(transaction, &app, &collection, &limits)?
+                    }
+                    None => 0,
+                };
+                Ok(values as u64 + documents)
             });
             if removed.await? == 0 {
                 return Ok(());

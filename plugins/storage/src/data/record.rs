@@ -8,6 +8,17 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Record {
     /// A value under a key.
     Value { user: String, key: String, value: String, expires_at_ms: Option<u64> },
+    /// A collection and the indexes of it, before its documents.
+    Collection { user: String, name: String, indexes: Vec<(String, bool)> },
+    /// A document.
+    Document {
+        user: String,
+        collection: String,
+        id: String,
+        body: String,
+        created_at_ms: u64,
+        updated_at_ms: u64,
+    },
 }
 
 impl Record {
@@ -15,14 +26,9 @@ impl Record {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Value { user, key, value, .. } => user.len() + key.len() + value.len() + 32,
-        }
-    }
-
-    /// Where the export goes on behind it.
-    pub(super) fn cursor(&self) -> Cursor {
-        match self {
-            Self::Value { user, key, .. } => {
-                Cursor::Values { user: user.clone(), key: key.clone() }
+            Self::Collection { user, name, .. } => user.len() + name.len() + 512,
+            Self::Document { user, collection, id, body, .. } => {
+                user.len() + collection.len() + id.len() + body.len() + 48
             }
         }
     }
@@ -34,6 +40,10 @@ impl Record {
 pub(super) enum Cursor {
     /// Behind this key.
     Values { user: String, key: String },
+    /// Behind this collection.
+    Collections { id: i64 },
+    /// Behind the document at this place.
+    Documents { place: i64 },
 }
 
 impl Cursor {

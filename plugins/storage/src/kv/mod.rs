@@ -76,7 +76,7 @@ pub(crate) fn checked_expectation(expected: &Expected) -> Result<Expected> {
 
 impl Kv for Values {
     async fn get(&self, call: &Call, space: &Space, key: &str) -> Result<Option<Entry>> {
-        self.read_one(Place::of(call, space)?, key)
+        self.read_one(Place::of(call, space)?, key).await
     }
 
     async fn get_many(
@@ -89,7 +89,7 @@ impl Kv for Values {
     }
 
     async fn has(&self, call: &Call, space: &Space, key: &str) -> Result<bool> {
-        self.read_one(Place::of(call, space)?, key).map(|entry| entry.is_some())
+        Ok(self.read_one(Place::of(call, space)?, key).await?.is_some())
     }
 
     async fn list(

@@ -8,9 +8,10 @@ use crate::place::Place;
 use crate::reading;
 
 impl Values {
-    pub(super) fn read_one(&self, place: Place, key: &str) -> Result<Option<Entry>> {
-        let (key, now_ms) = (checked_key(key)?, self.clock.unix_ms());
-        self.cartridge.read(|reader| store::find(reader, &place, key, now_ms))
+    pub(super) async fn read_one(&self, place: Place, key: &str) -> Result<Option<Entry>> {
+        let (key, now_ms) = (checked_key(key)?.to_owned(), self.clock.unix_ms());
+        reading::read(&self.cartridge, move |reader| store::find(reader, &place, &key, now_ms))
+            .await
     }
 
     pub(super) async fn read_many(

@@ -1,5 +1,13 @@
 //! Admin operations and their commands, one file each.
 
+mod docs_collections;
+mod docs_delete;
+mod docs_explain;
+mod docs_find;
+mod docs_get;
+mod docs_index;
+mod docs_insert;
+mod docs_update;
 mod kv_delete;
 mod kv_get;
 mod kv_list;
@@ -16,6 +24,7 @@ use fazt_sdk::services::apps::{Apps as _, AppsApi};
 use fazt_sdk::{Error, Json as Value, Result};
 
 use crate::data::Data;
+use crate::documents::Collections;
 use crate::kv::Values;
 
 /// What operations work on. Cheap to clone.
@@ -23,6 +32,7 @@ use crate::kv::Values;
 pub(crate) struct Context {
     pub(crate) apps: Service<AppsApi>,
     pub(crate) values: Values,
+    pub(crate) collections: Collections,
     pub(crate) data: Data,
 }
 
@@ -46,7 +56,23 @@ pub(crate) fn declare(manifest: Manifest) -> Manifest {
         .operation(kv_get::GetValue::operation())
         .operation(kv_set::SetValue::operation())
         .operation(kv_delete::DeleteValue::operation())
+        .operation(docs_collections::ListCollections::operation())
+        .operation(docs_find::FindDocuments::operation())
+        .operation(docs_explain::ExplainQuery::operation())
+        .operation(docs_get::GetDocument::operation())
+        .operation(docs_insert::InsertDocument::operation())
+        .operation(docs_update::UpdateDocuments::operation())
+        .operation(docs_delete::DeleteDocuments::operation())
+        .operation(docs_index::SetIndex::operation())
         .command(usage::Usage::command())
+        .command(docs_collections::ListCollections::command())
+        .command(docs_find::FindDocuments::command())
+        .command(docs_explain::ExplainQuery::command())
+        .command(docs_get::GetDocument::command())
+        .command(docs_insert::InsertDocument::command())
+        .command(docs_update::UpdateDocuments::command())
+        .command(docs_delete::DeleteDocuments::command())
+        .command(docs_index::SetIndex::command())
         .command(kv_list::ListValues::command())
         .command(kv_get::GetValue::command())
         .command(kv_set::SetValue::command())
@@ -58,6 +84,17 @@ pub(crate) fn run(started: Started, context: &Context) -> Started {
     let context = || context.clone();
     started
         .operation(usage::Usage::KEY, usage::Usage(context()))
+        .operation(
+            docs_collections::ListCollections::KEY,
+            docs_collections::ListCollections(context()),
+        )
+        .operation(docs_find::FindDocuments::KEY, docs_find::FindDocuments(context()))
+        .operation(docs_explain::ExplainQuery::KEY, docs_explain::ExplainQuery(context()))
+        .operation(docs_get::GetDocument::KEY, docs_get::GetDocument(context()))
+        .operation(docs_insert::InsertDocument::KEY, docs_insert::InsertDocument(context()))
+        .operation(docs_update::UpdateDocuments::KEY, docs_update::UpdateDocuments(context()))
+        .operation(docs_delete::DeleteDocuments::KEY, docs_delete::DeleteDocuments(context()))
+        .operation(docs_index::SetIndex::KEY, docs_index::SetIndex(context()))
         .operation(kv_list::ListValues::KEY, kv_list::ListValues(context()))
         .operation(kv_get::GetValue::KEY, kv_get::GetValue(context()))
         .operation(kv_set::SetValue::KEY, kv_set::SetValue(context()))
@@ -86,6 +123,10 @@ fn given(value: Option<Value>, json: Option<String>) -> Result<String> {
 
 fn app_argument() -> Argument {
     Argument::required("app", "The app: its id or an alias")
+}
+
+fn collection_argument() -> Argument {
+    Argument::required("collection", "The collection")
 }
 
 fn user_argument() -> Argument {

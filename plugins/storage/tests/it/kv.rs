@@ -122,19 +122,7 @@ async fn the_data_of_an_app_that_was_removed_goes_too() {
     }
     let alpha = world.kernel.app("alpha").await.unwrap();
     world.delete("/api/apps/alpha", "").await.unwrap();
-    let rows = async || {
-        let sql = format!("SELECT count(*) FROM storage_kv WHERE app = '{alpha}'");
-        let body = json!({ "query": sql }).to_string();
-        world.ask(Method::Post, "/api/sql", "", &body).await.data().unwrap()["rows"][0][0]
-            .as_i64()
-            .unwrap()
-    };
-    for _ in 0..500 {
-        if rows().await == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(rows().await, 0);
+    let rows = format!("SELECT count(*) FROM storage_kv WHERE app = '{alpha}'");
+    assert!(world.becomes(&rows, 0).await);
     assert_eq!(world.usage("beta", "keys").await.0, 1);
 }

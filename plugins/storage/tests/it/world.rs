@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fazt_sdk::export::root_of;
 use fazt_sdk::http::Method;
-use fazt_sdk::{Error, Json, Result};
+use fazt_sdk::{Error, Json, Result, json};
 use fazt_storage::Storage;
 use fazt_testkit::{Answer, BuiltIn, Caller, SkippingClock, TestKernel, conformance};
 
@@ -58,6 +58,31 @@ impl World {
         self.ask(Method::Delete, path, query, "").await.data()
     }
 
+    /// Copies an app.
+    pub(crate) async fn fork(&self, from: &str, to: &str) {
+        let body = json!({ "as": to }).to_string();
+        let path = format!("/api/apps/{from}/fork");
+        self.ask(Method::Post, &path, "", &body).await.data().unwrap();
+    }
+
+    /// The one number that a statement answers.
+    pub(crate) async fn rows(&self, sql: &str) -> i64 {
+        let body = json!({ "query": sql }).to_string();
+        let answer = self.ask(Method::Post, "/api/sql", "", &body).await;
+        answer.data().unwrap()["rows"][0][0].as_i64().unwrap()
+    }
+
+    /// Whether a statement answers this number within some seconds.
+    pub(crate) async fn becomes(&self, sql: &str, expected: i64) -> bool {
+        for _ in 0..500 {
+            if self.rows(sql).await == expected {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
     /// How many of `what` an app keeps, and their bytes.
     pub(crate) async fn usage(&self, app: &str, what: &str) -> (u64, u64) {
         let usage = self.get(&format!("/api/storage/{app}/usage"), "").await.unwrap();
@@ -69,4 +94,14 @@ impl World {
 /// The code of an error.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     result.unwrap_err().code().to_owned()
+}
+
+/// Text as a value of a query string.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
