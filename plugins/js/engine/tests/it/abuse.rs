@@ -174,12 +174,20 @@ fn a_response_has_a_size() {
         "export default () => new Response('x'.repeat(2000));",
         "export default () => new Response(new Uint8Array(2000));",
         "respond('x'.repeat(2000))",
+        "respond(200, '', { 'x-long': 'x'.repeat(70000) })",
     ] {
         let mut cell = Build::new(&[("api/main.js", source)])
             .limits(|limits| limits.response_bytes = 1000)
             .start();
         assert_eq!(cell.get("/").failed().code, "RESPONSE_TOO_LARGE");
     }
+}
+
+#[test]
+fn messages_and_stacks_have_a_size() {
+    let mut cell = Cell::new(&[("api/main.js", "throw new Error('x'.repeat(1e6))")]);
+    let failure = cell.get("/").failed().clone();
+    assert!(failure.message.len() <= 16 << 10 && failure.stack.len() <= 16 << 10);
 }
 
 #[test]
