@@ -12,6 +12,11 @@ async fn the_provider_conforms() {
     World::new().await.conforms("documents").await;
 }
 
+#[tokio::test]
+async fn transactions_conform() {
+    World::new().await.conforms("transactions").await;
+}
+
 async fn insert(world: &World, path: &str, document: Json) -> fazt_sdk::Result<Json> {
     let body = json!({ "document": document }).to_string();
     world.ask(Method::Post, path, "", &body).await.data()
