@@ -30,6 +30,7 @@ use crate::edge::{self, Edge, EdgeRequest, Limits, Listener};
 use crate::egress::{self, Egress, Outside};
 use crate::events::Events;
 use crate::garbage::Garbage;
+use crate::jobs::{self, Jobs};
 use crate::peers::Peers;
 use crate::registry::service::Services;
 use crate::registry::{BuiltIn, KERNEL, Registry, library};
@@ -157,6 +158,7 @@ impl Kernel {
         let declared = config.declare("server", &control::server_settings());
         let declared = declared.and(config.declare("edge", &edge_settings()));
         let declared = declared.and(config.declare("egress", &egress::settings()));
+        let declared = declared.and(config.declare("jobs", &jobs::settings()));
         // A command is how a stored value that is wrong is set right.
         if options.mode == Mode::Serve {
             declared?;
@@ -190,6 +192,7 @@ impl Kernel {
             tasks: Tasks::new(KERNEL, runtime, telemetry, is_command),
             address: ArcSwap::from_pointee(address),
             egress,
+            jobs: Jobs::new(cartridge),
             probes: Probes::default(),
             rechecks: Rechecks::default(),
         });
@@ -199,6 +202,7 @@ impl Kernel {
         crate::maintenance::start(&core)?;
         crate::garbage::start(&core)?;
         egress::start(&core)?;
+        jobs::start(&core).await?;
         crate::directory::check::start(&core)?;
         core.registry.describe(&options.built_in).await?;
         let started = match core.registry.start_all().await {

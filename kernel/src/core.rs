@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::access::Access;
 use crate::aside::Aside;
-use crate::cartridge::{Cartridge, Mode};
+use crate::cartridge::{Cartridge, Mode, Owner, SqlError, WriteTx};
 use crate::config::Config;
 use crate::directory::check::Rechecks;
 use crate::directory::probe::Probes;
@@ -19,6 +19,7 @@ use crate::directory::{Alias, App, Directory, Domain, Snapshot};
 use crate::egress::Egress;
 use crate::events::Events;
 use crate::garbage::Garbage;
+use crate::jobs::{self, Jobs};
 use crate::peers::Peers;
 use crate::registry::Registry;
 use crate::registry::service::Services;
@@ -52,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) address: ArcSwap<Address>,
     /// The one client that connects to other machines.
     pub(crate) egress: Egress,
+    /// Work that outlives requests and restarts.
+    pub(crate) jobs: Jobs,
     /// What the node asks itself under the names of its domains, and when it asks again.
     pub(crate) probes: Probes,
     pub(crate) rechecks: Rechecks,
@@ -199,7 +202,30 @@ impl Core {
     /// # Errors
     /// As [`Directory::remove_app`].
     pub(crate) async fn remove_app(&self, app: AppId) -> Result<()> {
-        self.directory.remove_app(app, self.egress.rules.removal(app)).await
+        self.directory.remove_app(app, self.forgetting(app)).await
+    }
+
+    /// Removes what the node itself keeps for an app. Durable.
+    ///
+    /// # Errors
+    /// What the cartridge says.
+    pub(crate) async fn forget_app(&self, app: AppId) -> Result<()> {
+        let forget = self.forgetting(app);
+        let written = self
+            .cartridge
+            .write_value(&Owner::kernel(), Some(*app.key()), move |tx| Ok(forget(tx)?));
+        Ok(written.await?)
+    }
+
+    fn forgetting(
+        &self,
+        app: AppId,
+    ) -> impl Fn(&WriteTx<'_>) -> Result<(), SqlError> + Send + use<> {
+        let forget_rules = self.egress.rules.removal(app);
+        move |tx| {
+            forget_rules(tx)?;
+            jobs::store::delete_app(tx, app)
+        }
     }
 
     /// An app as plugins and clients see it.

@@ -3,6 +3,7 @@
 //! Start reading at [`Kernel::boot`]. `kernel/ARCHITECTURE.md` has the map.
 
 mod access;
+mod app_data;
 mod aside;
 mod boot;
 pub mod cartridge;
@@ -18,6 +19,7 @@ mod events;
 mod failure;
 mod garbage;
 mod host;
+mod jobs;
 mod maintenance;
 mod peers;
 mod registry;

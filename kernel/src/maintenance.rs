@@ -71,5 +71,6 @@ async fn round(node: Weak<Core>) -> Result<()> {
         Ok(())
     });
     removed.await?;
+    crate::jobs::prune(&core, ROWS_PER_ROUND).await?;
     sweep_uploads(&core).await
 }

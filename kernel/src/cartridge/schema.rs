@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[Migration<'static>] = &[
     migration!("0005_names", "../../../migrations/kernel/0005_names.sql"),
     migration!("0006_peers", "../../../migrations/kernel/0006_peers.sql"),
     migration!("0007_egress", "../../../migrations/kernel/0007_egress.sql"),
+    migration!("0008_jobs", "../../../migrations/kernel/0008_jobs.sql"),
 ];
 
 /// The newest schema that this build knows.

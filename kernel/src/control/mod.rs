@@ -25,11 +25,21 @@ mod cartridge_verify;
 mod config_get;
 mod config_list;
 mod config_set;
+mod cron_add;
+mod cron_list;
+mod cron_pause;
+mod cron_remove;
+mod cron_resume;
+mod cron_run;
 mod domain_add;
 mod domain_check;
 mod domain_info;
 mod domain_list;
 mod domain_remove;
+mod job_cancel;
+mod job_info;
+mod job_list;
+mod job_retry;
 mod key_create;
 mod key_list;
 mod key_remove;
@@ -64,13 +74,15 @@ use fazt_sdk::manifest::{Binding, Manifest};
 use fazt_sdk::operation::{Operate, Operation};
 use fazt_sdk::plugin::Started;
 use fazt_sdk::route::Route;
-use fazt_sdk::services::{AppsApi, EgressApi};
+use fazt_sdk::services::{AppDataApi, AppsApi, EgressApi, JobsApi, SchedulesApi};
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
 
 use crate::Core;
+use crate::app_data::KernelData;
 use crate::directory::AppsService;
 use crate::egress::EgressService;
+use crate::jobs::{JobsService, SchedulesService};
 use crate::registry::KERNEL;
 
 /// The kernel's manifest and handlers, while they are put together.
@@ -119,6 +131,9 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         .about("The node itself: cartridge, directory, owner, settings, plugins")
         .provides::<AppsApi>()
         .provides::<EgressApi>()
+        .provides::<JobsApi>()
+        .provides::<SchedulesApi>()
+        .contributes::<AppDataApi>()
         .binding(Binding::new("net.fetch").args(["url", "options"]).about(
             "Asks another machine, outside of the cell, and answers its status, headers and bytes",
         ));
@@ -127,6 +142,9 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let started = Started::new()
         .provide(AppsApi::of(AppsService(core.clone())))
         .provide(EgressApi::of(egress))
+        .provide(JobsApi::of(JobsService(core.clone())))
+        .provide(SchedulesApi::of(SchedulesService(core.clone())))
+        .provide(AppDataApi::of(KernelData(core.clone())))
         .bind("net.fetch", move |call, arguments| {
             let script = script.clone();
             async move { script.script(&call, arguments).await }
@@ -173,6 +191,16 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
         net_list::add,
         net_allow::add,
         net_remove::add,
+        job_list::add,
+        job_info::add,
+        job_cancel::add,
+        job_retry::add,
+        cron_list::add,
+        cron_add::add,
+        cron_pause::add,
+        cron_resume::add,
+        cron_run::add,
+        cron_remove::add,
         peer_list::add,
         peer_add::add,
         peer_default::add,

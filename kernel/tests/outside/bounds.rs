@@ -79,6 +79,7 @@ async fn a_server_that_says_nothing_is_given_up_on() {
     .await;
     let reply = world.ask("http://api.test/", json!({"timeout": 15_000})).await;
     assert_eq!(reply.code(), "NET_TIMEOUT");
+    assert!(reply.message().contains("says nothing"), "{}", reply.message());
     let (world, _) = with(&[("egress.idle_time", "200 ms")], |_, to| {
         to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\na")?;
         to.flush()?;
@@ -88,6 +89,7 @@ async fn a_server_that_says_nothing_is_given_up_on() {
     .await;
     let reply = world.ask("http://api.test/", json!({"timeout": 15_000})).await;
     assert_eq!(reply.code(), "NET_TIMEOUT");
+    assert!(reply.message().contains("sent nothing more"), "{}", reply.message());
 }
 
 #[tokio::test]

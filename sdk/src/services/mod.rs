@@ -23,7 +23,7 @@ pub use apps::{Apps, AppsApi};
 pub use blob_refs::{BlobRefs, BlobRefsApi};
 pub use documents::{Documents, DocumentsApi};
 pub use egress::{Egress, EgressApi};
-pub use jobs::{Jobs, JobsApi};
+pub use jobs::{Jobs, JobsApi, Schedules, SchedulesApi};
 pub use kv::{Kv, KvApi};
 pub use objects::{Objects, ObjectsApi};
 pub use sites::{Sites, SitesApi};

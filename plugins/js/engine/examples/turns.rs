@@ -191,6 +191,9 @@ fn main() {
         for (let i = 0; i < 100; i++) rows += `<tr><td>${i}</td><td>${e('Name <' + i + '> & co')}</td><td>${(i * 37) % 101}</td></tr>\\n`;
         return new Response(`<!doctype html><table>${rows}</table>`, { headers: { 'content-type': 'text/html' } }); };";
     let classic = "respond({ hello: 'world' })";
+    if std::env::args().nth(1).as_deref() == Some("classic") {
+        return measure("classic hello", "/api/hello", classic, &prelude, 100);
+    }
     measure("hello, no prelude", "/api/hello", hello, b"", 2_000);
     for _ in 0..3 {
         measure("hello", "/api/hello", hello, &prelude, 10_000);

@@ -41,7 +41,7 @@ pub(crate) fn module_source(name: &str) -> Option<String> {
     let index = index();
     let library = index["libraries"].as_array()?.iter().find(|entry| entry["name"] == name)?;
     let mut text = format!(
-        "import {{ library }} from \"fazt:platform\";\nconst m = library({name:?});\n\
+        "const m = globalThis[Symbol.for(\"fazt.library\")]({name:?});\n\
          export default m.default ?? m;\n"
     );
     for (at, export) in library["exports"].as_array()?.iter().enumerate() {

@@ -1,7 +1,6 @@
 //! Where imports lead: to files of the app, to the standard library, to the platform's own parts.
 
 use crate::libraries;
-use crate::prelude::CORE_NAME;
 use crate::setup::Setup;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::{Ctx, Error, Module, Result, module::Declared};
@@ -59,8 +58,7 @@ impl Resolver for Modules {
         let refuse = |why: &str| Err(Error::new_resolving_message(base, name, why));
         if let Some(library) = name.strip_prefix("fazt:") {
             let own = base.starts_with("fazt:") && !base.starts_with("fazt:library/");
-            let core = base.starts_with("fazt:library/") && name == CORE_NAME;
-            if own || core {
+            if own {
                 return Ok(name.to_owned());
             }
             return if libraries::find(library).is_some() {

@@ -1,7 +1,7 @@
 //! The platform's own JavaScript: its sources, and its bytecode once a cell has compiled it.
 
 use crate::raw;
-use rquickjs::{Context, Ctx, Module, Result, Runtime, module::Declared};
+use rquickjs::{Context, Ctx, Function, Module, Result, Runtime, module::Declared};
 use std::collections::HashMap;
 
 /// The bytecode of each part by its name. Empty: realms compile from source.
@@ -10,7 +10,7 @@ pub(crate) struct Prelude {
     parts: HashMap<String, Vec<u8>>,
 }
 
-/// The part that every realm starts with: one module out of these files, in this order.
+/// The part that every realm starts with: one script out of these files, in this order.
 const CORE: [&str; 8] = [
     include_str!("platform/base.js"),
     include_str!("platform/events.js"),
@@ -22,20 +22,25 @@ const CORE: [&str; 8] = [
     include_str!("platform/globals.js"),
 ];
 
-/// The parts that are loaded when an app first asks for what is in them.
-const PARTS: [(&str, &str); 8] = [
+/// The name of the part that every realm starts with.
+pub(crate) const CORE_NAME: &str = "fazt:platform";
+
+/// Parts that import nothing. They are scripts, whose evaluation costs a fraction of a module's, and
+/// a classic script has a realm for each request.
+const SCRIPTS: [(&str, &str); 4] = [
     ("fazt:platform/parts", include_str!("platform/parts.js")),
-    ("fazt:platform/streams", include_str!("platform/streams.js")),
     ("fazt:platform/crypto", include_str!("platform/crypto.js")),
     ("fazt:platform/classic", include_str!("platform/classic.js")),
     ("fazt:platform/libraries", include_str!("platform/libraries.js")),
+];
+
+/// Parts that are modules.
+const MODULES: [(&str, &str); 4] = [
+    ("fazt:platform/streams", include_str!("platform/streams.js")),
     ("fazt:platform/urlpattern", include_str!("platform/urlpattern.js")),
     ("fazt:vendor/streams", include_str!("platform/vendor/streams.js")),
     ("fazt:vendor/urlpattern", include_str!("platform/vendor/urlpattern.js")),
 ];
-
-/// The name of the first part.
-pub(crate) const CORE_NAME: &str = "fazt:platform";
 
 /// TypeScript's types are taken out by this part, in a runtime of its own.
 pub(crate) const TYPESCRIPT: (&str, &str) =
@@ -49,10 +54,14 @@ impl Prelude {
         let context = Context::full(&runtime)?;
         context.with(|ctx| {
             let mut parts = HashMap::new();
-            let core = CORE.concat();
-            for (name, source) in PARTS.into_iter().chain([(CORE_NAME, core.as_str())]) {
+            for (name, source) in MODULES {
                 let module = raw::compile(&ctx, name, source, raw::Goal::Module)?;
                 parts.insert(name.to_owned(), raw::write(&ctx, &module, false)?);
+            }
+            for name in SCRIPTS.map(|(name, _)| name).into_iter().chain([CORE_NAME]) {
+                let source = script_source(name).unwrap_or_default();
+                let script = raw::compile(&ctx, name, &source, raw::Goal::Script)?;
+                parts.insert(name.to_owned(), raw::write(&ctx, &script, false)?);
             }
             Ok(Self { parts })
         })
@@ -105,18 +114,39 @@ impl Prelude {
         if let Some(bytecode) = self.parts.get(name) {
             return Some(raw::read_module(ctx, bytecode));
         }
-        if name == CORE_NAME {
-            return Some(Module::declare(ctx.clone(), name, CORE.concat()));
-        }
-        let (_, source) =
-            PARTS.into_iter().chain([TYPESCRIPT]).find(|(known, _)| *known == name)?;
+        let mut modules = MODULES.into_iter().chain([TYPESCRIPT]);
+        let (_, source) = modules.find(|(known, _)| *known == name)?;
         Some(Module::declare(ctx.clone(), name, source))
     }
+
+    /// The `init` of a part that is a script; `None` when there is no such part.
+    pub(crate) fn script<'js>(&self, ctx: &Ctx<'js>, name: &str) -> Option<Result<Function<'js>>> {
+        if name != CORE_NAME && !SCRIPTS.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        let compiled = match self.parts.get(name) {
+            Some(bytecode) => raw::read(ctx, bytecode),
+            None => raw::compile(ctx, name, &script_source(name)?, raw::Goal::Script),
+        };
+        let init = compiled.and_then(|compiled| raw::run(ctx, compiled));
+        Some(init.and_then(|init| init.into_function().ok_or(rquickjs::Error::Unknown)))
+    }
+}
+
+/// The source of a part as a script whose value is its `init`.
+fn script_source(name: &str) -> Option<String> {
+    let source = if name == CORE_NAME {
+        CORE.concat()
+    } else {
+        SCRIPTS.into_iter().find(|(known, _)| *known == name)?.1.to_owned()
+    };
+    let source = source.replace("export function init(", "function init(");
+    Some(format!("(() => {{ \"use strict\";\n{source}\nreturn init;\n}})()"))
 }
 
 /// Says which engine wrote the bytecode: bytecode of another interpreter must not be read.
 const MARK: &[u8] =
-    concat!("fazt-js-engine ", env!("CARGO_PKG_VERSION"), " rquickjs-0.14 1\n").as_bytes();
+    concat!("fazt-js-engine ", env!("CARGO_PKG_VERSION"), " rquickjs-0.14 2\n").as_bytes();
 
 /// Answers every import with an empty module: compiling needs no more.
 pub(crate) struct Anything;

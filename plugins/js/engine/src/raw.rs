@@ -122,6 +122,7 @@ pub(crate) fn run<'js>(ctx: &Ctx<'js>, compiled: Value<'js>) -> Result<Value<'js
 /// Bytecode of what [`compile`] answered.
 pub(crate) fn write(ctx: &Ctx<'_>, compiled: &Value<'_>, sources: bool) -> Result<Vec<u8>> {
     let mut length = 0;
+    // Places stay: without its file's name a function cannot import.
     let strip = if sources { 0 } else { qjs::JS_WRITE_OBJ_STRIP_SOURCE };
     let flags = qjs::JS_WRITE_OBJ_BYTECODE | strip;
     // SAFETY: context and value belong together and are alive.

@@ -3,7 +3,7 @@
 use crate::native;
 use crate::prelude::CORE_NAME;
 use crate::shared::{RealmId, Shared};
-use rquickjs::{Context, Ctx, Error, Function, Module, Object, Persistent, Result, Runtime, Value};
+use rquickjs::{Context, Ctx, Error, Function, Object, Persistent, Result, Runtime};
 use std::rc::Rc;
 
 /// A realm is set up as one of these.
@@ -61,15 +61,12 @@ impl Realm {
 }
 
 fn doors(ctx: &Ctx<'_>, shared: &Rc<Shared>, manner: Manner) -> Result<Doors> {
-    let core = shared.setup.prelude.module(ctx, CORE_NAME);
-    let (core, promise): (Module<'_, _>, _) = core.unwrap_or(Err(Error::Unknown))?.eval()?;
-    promise.finish::<Value<'_>>()?;
+    let init = shared.setup.prelude.script(ctx, CORE_NAME).unwrap_or(Err(Error::Unknown))?;
     let settings: Object<'_> =
         ctx.json_parse(shared.setup.facts.as_str())?.into_object().ok_or(Error::Unknown)?;
     let classic = manner == Manner::Classic;
     settings.set("classic", classic)?;
     settings.set("blocking", classic)?;
-    let init: Function<'_> = core.namespace()?.get("init")?;
     let made: Object<'_> = init.call((native::door(ctx, shared)?, settings))?;
     for (name, source) in &shared.setup.scripts {
         run_script(ctx, shared, name, source);

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Realms in which modules run at the same time; more than one only for requests of different users.
 const MODULE_REALMS_MAX: usize = 8;
 
+/// How much is allocated before cycles are looked for: a few realms of classic scripts.
+const GARBAGE_BYTES: usize = 3 << 20;
+
 /// Jobs between two looks at the clock.
 const JOBS_A_LOOK: u32 = 64;
 
@@ -41,6 +44,7 @@ impl World {
         let limits = shared.setup.limits;
         runtime.set_memory_limit(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
         runtime.set_max_stack_size(usize::try_from(limits.stack_bytes).unwrap_or(usize::MAX));
+        runtime.set_gc_threshold(GARBAGE_BYTES);
         let loader = modules::Modules(Rc::clone(&shared.setup));
         runtime.set_loader(loader.clone(), loader);
         let watched = Rc::clone(shared);

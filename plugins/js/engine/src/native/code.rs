@@ -67,9 +67,12 @@ fn file<'s>(ctx: &Ctx<'_>, setup: &'s Setup, path: &str) -> Result<&'s str> {
     }
 }
 
-/// Evaluates a part of the platform in this realm and answers what it exports.
-fn part<'js>(ctx: &Ctx<'js>, setup: &Setup, name: &str) -> Result<Object<'js>> {
+/// Evaluates a part of the platform in this realm and answers its `init`.
+fn part<'js>(ctx: &Ctx<'js>, setup: &Setup, name: &str) -> Result<Function<'js>> {
     let name = format!("fazt:platform/{name}");
+    if let Some(init) = setup.prelude.script(ctx, &name) {
+        return init;
+    }
     let Some(module) = setup.prelude.module(ctx, &name) else {
         return Err(Exception::throw_reference(ctx, &name));
     };
@@ -78,7 +81,7 @@ fn part<'js>(ctx: &Ctx<'js>, setup: &Setup, name: &str) -> Result<Object<'js>> {
     if let Some(Err(error)) = promise.result::<Value<'js>>() {
         return Err(error);
     }
-    module.namespace()
+    module.namespace()?.get("init")
 }
 
 /// How a classic script was compiled.

@@ -60,12 +60,18 @@ fn parts<'js>(ctx: &Ctx<'js>, url: &Url) -> Result<Value<'js>> {
     let at = |position: Position| u32::try_from(url[..position].len()).unwrap_or(u32::MAX);
     let made = Array::new(ctx.clone())?;
     let start = at(Position::BeforePath);
+    // The crate's own marks of a password are off when there is none.
+    let name_end = at(Position::AfterUsername);
+    let password = match url.password() {
+        Some(_) => (at(Position::BeforePassword), at(Position::AfterPassword)),
+        None => (name_end, name_end),
+    };
     let numbers = [
         at(Position::AfterScheme) + 1,
         at(Position::BeforeUsername),
-        at(Position::AfterUsername),
-        at(Position::BeforePassword),
-        at(Position::AfterPassword),
+        name_end,
+        password.0,
+        password.1,
         at(Position::BeforeHost),
         at(Position::AfterHost),
         at(Position::BeforePort),

@@ -72,9 +72,7 @@ class EventTarget {
     if (state.phase) throw new DOMException("The event is already being dispatched", "InvalidStateError");
     state.target = state.current = this;
     state.phase = 2;
-    const handler = this["on" + state.type];
     const list = [...(this.#listeners.get(state.type) ?? [])];
-    if (typeof handler === "function" && $.hasHandlers(this)) list.unshift({ callback: handler });
     for (const listener of list) {
       if (listener.removed) continue;
       if (listener.once) this.removeEventListener(state.type, listener.callback, listener.capture);
@@ -96,12 +94,18 @@ class AbortSignal extends EventTarget {
   #aborted = false;
   #reason;
   #followers = null;
-  onabort = null;
+  #handler;
   constructor(token) {
     if (token !== TOKEN) throw new TypeError("Illegal constructor");
     super();
   }
   get aborted() { return this.#aborted; }
+  get onabort() { return this.#handler ?? null; }
+  set onabort(handler) {
+    // Its place among the listeners is that of the first one that was set.
+    if (this.#handler === undefined) this.addEventListener("abort", (event) => this.#handler?.call(this, event));
+    this.#handler = typeof handler === "function" ? handler : null;
+  }
   get reason() { return this.#reason; }
   throwIfAborted() { if (this.#aborted) throw this.#reason; }
   static abort(reason) {
@@ -132,7 +136,6 @@ class AbortSignal extends EventTarget {
       signal.dispatchEvent(new Event("abort"));
       for (const follower of followers) $.abort(follower, signal.#reason);
     };
-    $.hasHandlers = (target) => target instanceof AbortSignal;
   }
 }
 

@@ -4,6 +4,8 @@
 export function init(door, settings) {
   native = door;
   config = settings;
+  // The modules `fazt:NAME` ask here.
+  Object.defineProperty(globalThis, Symbol.for("fazt.library"), { value: (name) => $.libraries().get(name) });
   interfaces({ Event, CustomEvent, EventTarget, AbortSignal, AbortController, Headers, URL, URLSearchParams, Request, Response, TextEncoder, TextDecoder });
   expose({ console, fetch, setTimeout, setInterval, clearTimeout, clearInterval: clearTimeout, self: globalThis });
   expose({
@@ -15,7 +17,7 @@ export function init(door, settings) {
   $.kit = { TOKEN, S, need, scalar, bytesOf, expose, interfaces, joined, native, config, inspect, describe, encodeValue };
   const part = (name) => {
     let made;
-    return () => made ??= native.part(name).init($, native, config);
+    return () => made ??= native.part(name)($, native, config);
   };
   const parts = $.parts = part("parts"), streams = $.streams = part("streams"), crypto = part("crypto");
   $.libraries = part("libraries");
@@ -43,9 +45,6 @@ export function init(door, settings) {
   $.readAll = (stream) => streams().readAll(stream);
   makeFazt(config.blocking);
   const doors = { begin, settle, refuse, fire, credit, chunk, cancel, forget, beginWork };
-  if (config.classic) Object.assign(doors, native.part("classic").init($, native, config));
+  if (config.classic) Object.assign(doors, native.part("classic")($, native, config));
   return doors;
 }
-
-/** What a package of the standard library exports; the modules `fazt:NAME` ask. */
-export function library(name) { return $.libraries().get(name); }

@@ -177,7 +177,6 @@ export function init($, native) {
       if (item.detached) throw new DOMException("An ArrayBuffer is detached and could not be cloned.", "DataCloneError");
     }
     if (new Set(moved).size !== moved.length) throw new DOMException("ArrayBuffer occurs in the transfer list twice.", "DataCloneError");
-    const copies = [];
     const copy = (item) => {
       if (typeof item === "symbol" || typeof item === "function") throw refuse(item);
       if (typeof item !== "object" || item === null) return item;
@@ -196,11 +195,6 @@ export function init($, native) {
         case "date": return keep(new Date(Date.prototype.getTime.call(item)));
         case "regexp": return keep(new RegExp(item.source, item.flags));
         case "buffer": {
-          if (moved.includes(item)) {
-            const slot = keep(new ArrayBuffer(0));
-            copies.push(item);
-            return slot;
-          }
           if (item.detached) throw new DOMException("An ArrayBuffer is detached and could not be cloned.", "DataCloneError");
           return keep(item.resizable ? resized(item) : item.slice(0));
         }

@@ -81,7 +81,7 @@ class URLSearchParams {
   #list;
   #changed = null;
   constructor(init = "") {
-    if (init === null) init = "null";
+    if (init === null) init = "";
     if (typeof init === "object" || typeof init === "function") {
       this.#list = [];
       if (init instanceof URLSearchParams) this.#list = init.#list.slice();

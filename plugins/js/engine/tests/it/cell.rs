@@ -100,6 +100,18 @@ pub(crate) struct Cell {
     pub(crate) calls: Vec<(String, String, bool)>,
 }
 
+/// Starts an engine.
+fn thread() -> (Sender<Vec<Bytes>>, Receiver<Bytes>) {
+    let (frames, received) = channel();
+    let (out, answers) = channel();
+    let port = move || Channel { frames: received, queued: Vec::new(), out };
+    thread::Builder::new()
+        .stack_size(4 << 20)
+        .spawn(move || fazt_js_engine::run(Box::new(port())))
+        .unwrap();
+    (frames, answers)
+}
+
 /// How a cell is made.
 pub(crate) struct Build<'a> {
     files: Vec<(&'a str, &'a str)>,
@@ -109,6 +121,7 @@ pub(crate) struct Build<'a> {
     env: &'a str,
     pub(crate) limits: Limits,
     handler: Handler,
+    prelude: Option<&'a [u8]>,
 }
 
 impl<'a> Build<'a> {
@@ -122,7 +135,13 @@ impl<'a> Build<'a> {
             env: "{}",
             limits: Limits { cpu_ms: 2_000, wall_ms: 10_000, ..Limits::default() },
             handler: Box::new(|_, _| Ok(String::new())),
+            prelude: None,
         }
+    }
+
+    pub(crate) fn prelude(mut self, bytecode: &'a [u8]) -> Self {
+        self.prelude = Some(bytecode);
+        self
     }
 
     pub(crate) fn env(mut self, env: &'a str) -> Self {
@@ -153,13 +172,7 @@ impl<'a> Build<'a> {
     }
 
     pub(crate) fn start(self) -> Cell {
-        let (frames, received) = channel();
-        let (out, answers) = channel();
-        let port = move || Channel { frames: received, queued: Vec::new(), out };
-        thread::Builder::new()
-            .stack_size(4 << 20)
-            .spawn(move || fazt_js_engine::run(Box::new(port())))
-            .unwrap();
+        let (frames, answers) = thread();
         let file = |(path, source): &(&'a str, &'a str)| File { path, source, stripped: false };
         let init = Init {
             app_id: "app_1",
@@ -173,7 +186,7 @@ impl<'a> Build<'a> {
             scripts: self.scripts.clone(),
             files: self.files.iter().map(file).collect(),
             entries: self.entries.iter().map(|(path, role)| Entry { path, role: *role }).collect(),
-            prelude: None,
+            prelude: self.prelude,
         };
         let mut cell = Cell {
             frames,
@@ -208,6 +221,21 @@ impl Cell {
     /// A cell whose first file is its entry.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         Build::new(files).start()
+    }
+
+    /// A cell without an app.
+    pub(crate) fn bare() -> Self {
+        let (frames, out) = thread();
+        Self {
+            frames,
+            out,
+            next: 1,
+            bindings: Vec::new(),
+            handler: Box::new(|_, _| Ok(String::new())),
+            styles: Vec::new(),
+            load_errors: Vec::new(),
+            calls: Vec::new(),
+        }
     }
 
     pub(crate) fn send(&self, frame: &ToCell<'_>) {
@@ -277,7 +305,7 @@ impl Cell {
     }
 
     pub(crate) fn answer(&mut self, id: u64) -> Answer {
-        self.answers(&[id]).remove(&id).unwrap()
+        self.answers(&[id]).remove(&id).unwrap_or_default()
     }
 
     /// Serves calls until all of these requests are over.
@@ -293,7 +321,7 @@ impl Cell {
                     let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
                     answer.headers = headers.iter().map(pair).collect();
                     answer.body = body.to_vec();
-                    over += usize::from(done_cpu_us.is_some());
+                    over += usize::from(done_cpu_us.is_some() && ids.contains(&id));
                 }
                 FromCell::Chunk { id, bytes, .. } => {
                     answers.entry(id).or_default().body.extend_from_slice(bytes);
@@ -318,7 +346,7 @@ impl Cell {
                 FromCell::Outcome { id, result } => {
                     answers.entry(id).or_default().outcome = Some(result.to_owned());
                 }
-                FromCell::Done { .. } => over += 1,
+                FromCell::Done { id, .. } => over += usize::from(ids.contains(&id)),
                 FromCell::Log { request, text, .. } => {
                     answers.entry(request).or_default().logs.push(text.to_owned());
                 }
@@ -335,7 +363,7 @@ impl Cell {
                         }
                     }
                 }
-                FromCell::Credit { .. } => {}
+                FromCell::Credit { .. } | FromCell::Prelude { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -1,0 +1,149 @@
+//! Durable jobs and schedules: work that outlives a request and a restart.
+//!
+//! A job is a row. Who runs it holds a lease: in memory, by the clock that never goes back, because the
+//! one process that has the cartridge open also has the workers, and a lease of an earlier process means
+//! nothing. So setting the machine's clock ends no lease, and what ran when the node died is begun again
+//! at its next start. Nothing here polls: workers wait for a change or for the moment that the next job
+//! is due.
+
+mod backoff;
+pub(crate) mod cron;
+mod lease;
+mod queue;
+pub(crate) mod schedules;
+mod service;
+pub(crate) mod settings;
+pub(crate) mod store;
+mod wanted;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fazt_sdk::{Error, Result};
+use tokio::sync::watch;
+
+use crate::cartridge::{Cartridge, Owner, TxError, WriteTx};
+use crate::core::Core;
+
+pub(crate) use service::{JobsService, SchedulesService};
+pub(crate) use settings::settings;
+
+/// The leases of a node, and who waits for a change.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    cartridge: Cartridge,
+    /// Also captured by commit hooks, which run on the writer's thread.
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Of the jobs that run.
+    leases: Mutex<HashMap<u64, Lease>>,
+    /// Grows when a job was queued, became free or ended.
+    jobs: watch::Sender<u64>,
+    /// Grows when a schedule changed.
+    schedules: watch::Sender<u64>,
+    /// The app that was served last, by kind.
+    turns: Mutex<HashMap<String, String>>,
+}
+
+/// A job that a worker holds. Times are those of the clock that never goes back.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    number: u64,
+    until: Duration,
+    /// When the attempt has had its time.
+    ends: Option<Duration>,
+}
+
+impl State {
+    fn leases(&self) -> MutexGuard<'_, HashMap<u64, Lease>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everybody who waits for jobs.
+    fn jobs_changed(&self) {
+        self.jobs.send_modify(|number| *number += 1);
+    }
+}
+
+impl Jobs {
+    pub(crate) fn new(cartridge: &Cartridge) -> Self {
+        let state = State {
+            leases: Mutex::default(),
+            jobs: watch::Sender::new(0),
+            schedules: watch::Sender::new(0),
+            turns: Mutex::default(),
+        };
+        Self { cartridge: cartridge.clone(), state: Arc::new(state) }
+    }
+
+    fn now(&self) -> Duration {
+        self.cartridge.clock().monotonic()
+    }
+
+    /// Milliseconds since 1970.
+    fn wall_ms(&self) -> u64 {
+        store::unsigned(self.cartridge.clock().unix_ms())
+    }
+
+    /// Writes what `run` does; an `Err` inside undoes nothing, since whoever refuses wrote nothing.
+    async fn write<T: Send + 'static>(
+        &self,
+        app: Option<fazt_sdk::AppId>,
+        run: impl Fn(&WriteTx<'_>) -> Result<Result<T>, TxError> + Send + 'static,
+    ) -> Result<T> {
+        let app = app.map(|app| *app.key());
+        self.cartridge.write_value(&Owner::kernel(), app, run).await?
+    }
+}
+
+/// Begins again what ran when the node ended, and starts watching leases, schedules and the log.
+///
+/// # Errors
+/// What the cartridge says; when the kernel has too many tasks.
+pub(crate) async fn start(core: &Arc<Core>) -> Result<()> {
+    if core.is_command() {
+        return Ok(());
+    }
+    lease::recover(core).await?;
+    wanted::start(core).await?;
+    lease::start(core)?;
+    schedules::start(core)
+}
+
+/// Removes what is kept for long enough. Part of the node's hourly round.
+///
+/// # Errors
+/// What the cartridge says.
+pub(crate) async fn prune(core: &Core, rows: u32) -> Result<()> {
+    let limits = settings::Limits::of(core);
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let now_ms = core.jobs.wall_ms();
+    let finished = now_ms.saturating_sub(ms(limits.keep_finished));
+    let dead = now_ms.saturating_sub(ms(limits.keep_dead));
+    loop {
+        let pruned = core
+            .jobs
+            .write(None, move |tx| Ok(Ok(store::prune(tx, finished, dead, rows)?)))
+            .await?;
+        if pruned < u64::from(rows) {
+            return Ok(());
+        }
+    }
+}
+
+/// There is no such job, or it is another app's.
+fn no_such_job(id: u64) -> Error {
+    Error::not_found(format!("there is no job {id}; `fazt job list` shows those that are there"))
+        .with_code("NO_SUCH_JOB")
+}
+
+/// How long anybody sleeps at most before looking at the clock again: somebody may have set it.
+const SLEEP_MAX: Duration = Duration::from_secs(30);

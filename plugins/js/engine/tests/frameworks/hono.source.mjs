@@ -1,0 +1,23 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { basicAuth } from "hono/basic-auth";
+import { setCookie, getCookie } from "hono/cookie";
+import { streamText } from "hono/streaming";
+import { HTTPException } from "hono/http-exception";
+
+const app = new Hono().basePath("/api");
+app.use("/cors/*", cors());
+app.use("/admin/*", basicAuth({ username: "a", password: "b" }));
+app.get("/", (c) => c.text("Hono"));
+app.get("/hello/:name", (c) => c.json({ name: c.req.param("name"), q: c.req.query("q") ?? null }));
+app.post("/echo", async (c) => c.json(await c.req.json(), 201));
+app.post("/form", async (c) => { const body = await c.req.parseBody(); return c.json({ ...body, f: body.f?.name }); });
+app.get("/html", (c) => c.html("<p>hi</p>"));
+app.get("/cookie", (c) => { setCookie(c, "a", "1", { httpOnly: true }); return c.text(getCookie(c, "b") ?? "none"); });
+app.get("/redirect", (c) => c.redirect("/api/", 301));
+app.get("/cors/x", (c) => c.text("cors"));
+app.get("/admin/x", (c) => c.text("admin"));
+app.get("/stream", (c) => streamText(c, async (s) => { for (const part of ["a", "b"]) { await s.write(part); await s.sleep(1); } }));
+app.get("/fail", () => { throw new HTTPException(418, { message: "teapot" }); });
+app.notFound((c) => c.text("nowhere", 404));
+export default app;
