@@ -103,7 +103,9 @@ impl Measured {
             let micros = (self.clock.monotonic() - start).as_micros().max(1);
             *rate = u128::from(done) * 1_000_000 / micros;
         }
-        lines.push_str(&format!("{name:<33} {:>10} {:>13}\n", rates[0], rates[1]));
+        use std::fmt::Write as _;
+        writeln!(lines, "{name:<33} {:>10} {:>13}", rates[0], rates[1])
+            .map_err(|error| Error::internal(error.to_string()))?;
         Ok(())
     }
 

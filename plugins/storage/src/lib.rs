@@ -9,6 +9,7 @@
 //! | `fazt.transactions/1` | `transactions` |
 //! | quotas and versions | `account` |
 //! | what JavaScript calls | `bindings` |
+//! | collections as files | `transfer`: JSON lines, CSV |
 //! | operations and commands | `operations`, one file each |
 //! | move of an app | `data`: export, import, fork, removal |
 //! | JSON that is kept | [`json`] |
@@ -31,6 +32,7 @@ pub mod query;
 mod reading;
 mod settings;
 mod transactions;
+mod transfer;
 
 use std::time::Duration;
 
@@ -47,9 +49,12 @@ use crate::kv::Values;
 use crate::objects::{AnswerObject, References, SendSigned, Store};
 use crate::operations::Context;
 use crate::transactions::Commits;
+use crate::transfer::Transfer;
 
 const NAME: &str = "storage";
 const OBJECT: &str = "/api/storage/{app}/blobs/{path...}";
+const EXPORT: &str = "/api/storage/{app}/export/{collection}";
+const IMPORT: &str = "/api/storage/{app}/import/{collection}";
 const SIGNED: &str = "/_fazt/blobs/{path...}";
 
 /// The largest body of an object; `storage.object_bytes_max` decides.
@@ -71,6 +76,8 @@ impl Plugin for Storage {
             .contributes::<BlobRefsApi>()
             .route(Route::app(Method::Get, SIGNED).public())
             .route(Route::admin(Method::Get, OBJECT))
+            .route(Route::admin(Method::Get, EXPORT))
+            .route(Route::admin(Method::Post, IMPORT).body_max(OBJECT_BYTES_CEILING))
             .route(Route::admin(Method::Put, OBJECT).body_max(OBJECT_BYTES_CEILING))
             .contributes::<AppDataApi>()
             .follows::<AppRemoved>()
@@ -99,6 +106,7 @@ impl Plugin for Storage {
             }
         })?;
         let commits = Commits { values: values.clone(), collections: collections.clone() };
+        let transfer = Transfer { collections: collections.clone(), apps: apps.clone() };
         let context = Context {
             apps: apps.clone(),
             values: values.clone(),
@@ -112,6 +120,8 @@ impl Plugin for Storage {
             .provide(ObjectsApi::of(objects.clone()))
             .provide(TransactionsApi::of(commits.clone()))
             .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))
+            .handle(EXPORT, transfer.clone())
+            .handle(IMPORT, transfer)
             .handle(SIGNED, SendSigned { store: objects.clone() })
             .handle(OBJECT, AnswerObject { store: objects.clone(), apps })
             .provide(AppDataApi::of(data))
