@@ -4,7 +4,9 @@
 
 use crate::clock;
 use crate::problem;
-use crate::protocol::{FromCell, Headers, Level, NO_REQUEST, Problem, STREAM_WINDOW_BYTES, ToCell};
+use crate::protocol::{
+    FRAME_BYTES_MAX, FromCell, Headers, Level, NO_REQUEST, Problem, STREAM_WINDOW_BYTES, ToCell,
+};
 use crate::setup::Setup;
 use crate::{Closed, Port, Wait};
 use bytes::Bytes;
@@ -19,8 +21,11 @@ pub(crate) const TIMERS_MAX: usize = 10_000;
 /// Calls into the node that one engine may have waiting.
 pub(crate) const CALLS_MAX: usize = 10_000;
 
-/// A frame of the log is no longer than this; the rest of a line is cut off.
-const LOG_BYTES_MAX: usize = 16 << 10;
+/// A line of the log, a message and a stack are no longer than this; the rest is cut off.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// The arguments of one call, so that its frame is one that the node accepts.
+const ARGUMENTS_BYTES_MAX: usize = FRAME_BYTES_MAX - (1 << 10);
 
 /// The number of a realm, never used again.
 pub(crate) type RealmId = u32;
@@ -306,7 +311,8 @@ impl Shared {
             self.exhausted.set(true);
         }
         if self.live.borrow().contains_key(&id) {
-            let problem = Problem { message, stack: &trimmed, file, line, column };
+            let (message, stack) = (shortened(message), shortened(&trimmed));
+            let problem = Problem { message, stack, file, line, column };
             self.send(&FromCell::Failed { id, code, problem, replace });
             self.end(id);
         }
@@ -326,13 +332,13 @@ impl Shared {
                 return;
             }
         }
-        let text = text.get(..cut(text, LOG_BYTES_MAX)).unwrap_or_default();
+        let text = shortened(text);
         self.send(&FromCell::Log { request, level, text });
     }
 
     /// Sends a call; its number, or `None` when too many are under way.
     pub(crate) fn call(&self, binding: u16, arguments: &str, waits: bool) -> Option<u64> {
-        if self.calls.borrow().len() >= CALLS_MAX {
+        if self.calls.borrow().len() >= CALLS_MAX || arguments.len() > ARGUMENTS_BYTES_MAX {
             return None;
         }
         let call = self.next_call.get();
@@ -353,7 +359,10 @@ impl Shared {
             kind: "unavailable".to_owned(),
         };
         let Some(call) = self.call(binding, arguments, true) else {
-            return failed("CALL_LIMIT", "too many calls wait for an answer");
+            return failed(
+                "CALL_LIMIT",
+                "too many calls wait for an answer, or its arguments are too large",
+            );
         };
         if self.flush().is_err() {
             self.closed.set(true);
@@ -427,7 +436,9 @@ impl Shared {
     }
 }
 
-/// The largest length up to `most` at which a text may be cut.
-fn cut(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+/// As much of a text as fits into a line of the log.
+fn shortened(text: &str) -> &str {
+    let most = TEXT_BYTES_MAX.min(text.len());
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use super::{functions, id};
 use crate::problem;
-use crate::protocol::{FromCell, Level};
+use crate::protocol::{FRAME_BYTES_MAX, FromCell, Level};
 use crate::raw;
 use crate::shared::Shared;
 use rquickjs::{Ctx, Exception, Object, Result, Value};
@@ -34,9 +34,12 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
         "outcome" => {
             let shared = with();
             move |number: f64, result: Value<'js>| -> Result<()> {
-                let id = id(number);
-                if shared.live.borrow().contains_key(&id) {
-                    shared.send(&FromCell::Outcome { id, result: &raw::text(&result)? });
+                let (id, result) = (id(number), raw::text(&result)?);
+                if result.len() > response_bytes_max(&shared) {
+                    let message = "what the job answers is too large (js.response_bytes)";
+                    shared.fail(id, "RESPONSE_TOO_LARGE", message, "", false);
+                } else if shared.live.borrow().contains_key(&id) {
+                    shared.send(&FromCell::Outcome { id, result: &result });
                     shared.end(id);
                 }
                 Ok(())
@@ -104,6 +107,15 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
     Ok(())
 }
 
+/// The headers of one answer.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The body of one answer: what the settings say, as far as a frame holds it.
+fn response_bytes_max(shared: &Shared) -> usize {
+    let limit = usize::try_from(shared.setup.limits.response_bytes).unwrap_or(usize::MAX);
+    limit.min(FRAME_BYTES_MAX - 2 * HEAD_BYTES_MAX)
+}
+
 fn respond<'js>(
     ctx: &Ctx<'js>,
     shared: &Shared,
@@ -116,9 +128,9 @@ fn respond<'js>(
     let mut head = Vec::new();
     raw::text_into(headers, &mut head)?;
     let head = String::from_utf8(head).unwrap_or_default();
-    let most = usize::try_from(shared.setup.limits.response_bytes).unwrap_or(usize::MAX);
+    let most = response_bytes_max(shared);
     let send = |bytes: &[u8]| {
-        let fits = bytes.len() <= most;
+        let fits = bytes.len() <= most && head.len() <= HEAD_BYTES_MAX;
         if fits {
             shared.respond(id(number), status, &head, bytes, more);
         }
@@ -138,7 +150,8 @@ fn respond<'js>(
     };
     if !sent {
         let message = format!(
-            "the response is larger than {most} bytes (js.response_bytes); a streamed one may be larger"
+            "the response is larger than {most} bytes (js.response_bytes; a streamed body may be), \
+             or its headers than {HEAD_BYTES_MAX}"
         );
         shared.fail(id(number), "RESPONSE_TOO_LARGE", &message, "", false);
     }

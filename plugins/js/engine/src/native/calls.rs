@@ -21,7 +21,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
                     Some(call) => Ok(number(call)),
                     None => Err(Exception::throw_range(
                         &ctx,
-                        &format!("more than {CALLS_MAX} calls wait for an answer"),
+                        &format!("more than {CALLS_MAX} calls wait, or the arguments are too large"),
                     )),
                 }
             }

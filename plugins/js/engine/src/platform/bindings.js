@@ -152,12 +152,12 @@ function syncFetch(url, options = {}) {
   const headers = options.headers === undefined ? [] : $.headerList(new Headers(options.headers));
   const list = [];
   for (let i = 0; i < headers.length; i += 2) list.push([headers[i], headers[i + 1]]);
-  const request = { url: String(url), method: options.method === undefined ? "GET" : methodName(options.method), headers: list, redirect: options.redirect ?? "follow" };
-  if (options.auth !== undefined) request.auth = String(options.auth);
+  const request = { method: options.method === undefined ? "GET" : methodName(options.method), headers: list, redirect: options.redirect ?? "follow" };
+  extras(options, request);
   if (options.body !== undefined && options.body !== null) {
     request.body = typeof options.body === "string" || bytesOf(options.body) ? options.body : stringify(options.body);
   }
-  const state = answered($.callSync("net.fetch", [request])), plain = {};
+  const state = answered($.callSync("net.fetch", [String(url), request])), plain = {};
   for (const [name, value] of new Headers(state.headers, TOKEN)) plain[name] = value;
   const text = () => asText(state.body);
   return {

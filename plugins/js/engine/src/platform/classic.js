@@ -253,7 +253,7 @@ export function init($, native, config) {
       },
     };
     const db = {
-      get: (key) => $.callSync("app.kv.get", [key]),
+      get: (key) => $.callSync("app.kv.get", [key]) ?? undefined,
       set: (key, value) => $.callSync("app.kv.set", [key, value]),
       delete: (key) => $.callSync("app.kv.delete", [key]),
     };

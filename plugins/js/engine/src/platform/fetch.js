@@ -299,13 +299,20 @@ $.signals = new Map();
 
 // fetch
 
-/** What the node's `net.fetch` takes. */
+/** Arguments of the node's `net.fetch`: `(url, options)`. */
 function wireOf(state, body) {
   const list = $.headerList(typeof state.headers === "string" ? new Headers(state.headers, TOKEN) : state.headers), headers = [];
   for (let i = 0; i < list.length; i += 2) headers.push([list[i], list[i + 1]]);
-  const wire = { url: state.url, method: state.method, headers, redirect: state.redirect ?? "follow" };
-  if (body !== null) wire.body = body;
-  return wire;
+  const options = { method: state.method, headers, redirect: state.redirect ?? "follow" };
+  if (body !== null) options.body = body;
+  return [state.url, options];
+}
+
+/** What a request to another machine may say besides the standard: a secret, limits, a cache. */
+function extras(init, options) {
+  for (const name of ["auth", "timeout", "cacheTtl", "maxBytes"]) {
+    if (init?.[name] !== undefined) options[name] = init[name];
+  }
 }
 
 /** The state of a Response from what `net.fetch` answers. */
@@ -328,8 +335,9 @@ async function fetch(input, init) {
   signal?.throwIfAborted();
   let body = state.body === null ? null : take(request);
   if (body instanceof Promise) body = await body;
-  const extra = init?.auth === undefined ? {} : { auth: String(init.auth) };
-  const call = $.call("net.fetch", [{ ...wireOf(state, body), ...extra }]).then(
+  const wire = wireOf(state, body);
+  extras(init, wire[1]);
+  const call = $.call("net.fetch", wire).then(
     (answer) => new Response(answered(answer), TOKEN),
     (error) => {
       const failed = new TypeError("fetch failed: " + error.message, { cause: error });

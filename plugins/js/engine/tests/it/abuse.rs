@@ -174,6 +174,7 @@ fn a_response_has_a_size() {
         "export default () => new Response('x'.repeat(2000));",
         "export default () => new Response(new Uint8Array(2000));",
         "respond('x'.repeat(2000))",
+        "respond(200, '', { 'x-long': 'x'.repeat(70000) })",
     ] {
         let mut cell = Build::new(&[("api/main.js", source)])
             .limits(|limits| limits.response_bytes = 1000)
@@ -183,11 +184,20 @@ fn a_response_has_a_size() {
 }
 
 #[test]
+fn messages_and_stacks_have_a_size() {
+    let mut cell = Cell::new(&[("api/main.js", "throw new Error('x'.repeat(1e6))")]);
+    let failure = cell.get("/").failed().clone();
+    assert!(failure.message.len() <= 16 << 10 && failure.stack.len() <= 16 << 10);
+}
+
+#[test]
 fn a_storm_takes_nobody_else_down_for_good() {
     let mut cell = Build::new(&[(
         "api/main.js",
         "export default async (request) => {
-           if (request.url.endsWith('storm')) { (function f() { Promise.resolve().then(f) })(); await new Promise(() => {}); }
+           const storm = () => Promise.resolve().then(storm);
+           // The interrupt ends one chain, and the others go on.
+           if (request.url.endsWith('storm')) { for (let i = 0; i < 200; i++) storm(); await new Promise(() => {}); }
            await new Promise((r) => setTimeout(r, 50));
            return new Response('fine');
          };",

@@ -126,13 +126,35 @@ fn fetch_is_a_call() {
     assert_eq!(cell.get("/").text(), r#"[201,true,"1, 2","hi","https://e.org/"]"#);
     assert_eq!(
         cell.calls[0].1,
-        r#"[{"url":"https://e.org/","method":"POST","headers":[["x-b","2"],["content-type","text/plain;charset=UTF-8"]],"redirect":"follow","body":"b"}]"#
+        r#"["https://e.org/",{"method":"POST","headers":[["x-b","2"],["content-type","text/plain;charset=UTF-8"]],"redirect":"follow","body":"b"}]"#
     );
     let mut cell = Build::new(&[(
         "api/main.js",
-        "const r = fazt.net.fetch('https://e.org'); respond([r.status, r.ok, r.headers['x-a'], r.text()])",
+        "const r = fazt.net.fetch('https://e.org', { auth: 'KEY', timeout: 5 }); respond([r.status, r.ok, r.headers['x-a'], r.text()])",
     )])
     .bindings(&NAMES, move |_, _| Ok(answer.to_owned()))
     .start();
     assert_eq!(cell.get("/").text(), r#"[201,true,"1, 2","hi"]"#);
+    assert_eq!(
+        cell.calls[0].1,
+        r#"["https://e.org",{"method":"GET","headers":[],"redirect":"follow","auth":"KEY","timeout":5}]"#
+    );
+}
+
+#[test]
+fn jobs_have_methods_that_ask_the_node() {
+    let source = "export default async (job) => { job.progress(50); job.log('half'); return [job.cancelled, job.getCheckpoint()]; };";
+    let mut cell = Build::new(&[("jobs/a.js", source)])
+        .bindings(&["job.progress", "job.log", "job.cancelled", "job.getCheckpoint"], |name, _| {
+            Ok(match name {
+                "job.cancelled" => "false",
+                "job.getCheckpoint" => "{\"at\":3}",
+                _ => "",
+            }
+            .to_owned())
+        })
+        .start();
+    let answer = cell.job("jobs/a.js", r#"{"id":"j1","data":null}"#);
+    assert_eq!(answer.outcome.as_deref(), Some(r#"[false,{"at":3}]"#));
+    assert_eq!(cell.calls[0], ("job.progress".to_owned(), r#"["j1",50]"#.to_owned(), true));
 }

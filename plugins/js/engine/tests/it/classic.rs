@@ -120,6 +120,8 @@ fn bodies_are_parsed_by_their_type() {
         post("multipart/form-data; boundary=b", "--b\r\nnothing").failed().code,
         "MALFORMED_BODY"
     );
+    let cut_off = "--b\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\nno end";
+    assert_eq!(post("multipart/form-data; boundary=b", cut_off).failed().code, "MALFORMED_BODY");
     assert_eq!(post("application/json", "").text(), "[null,null]");
 }
 

@@ -100,6 +100,8 @@ fn imports_are_relative_to_the_importing_file_and_stay_in_the_app() {
     assert_eq!(cell.get("/api").text(), "hi!3");
     for source in [
         "import '../../etc/passwd'; export default () => new Response('');",
+        // Above the root and back again is outside, too.
+        "import '../../api/main.js'; export default () => new Response('');",
         "import './missing.js'; export default () => new Response('');",
         "import 'left-pad'; export default () => new Response('');",
         "import 'fazt:platform/parts'; export default () => new Response('');",
