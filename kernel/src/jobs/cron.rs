@@ -259,6 +259,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_moment_may_be_the_last_minute_of_another_day() {
+        let cron = Cron::parse("59 23 * * *").unwrap();
+        assert_eq!(cron.until(NEW_YEAR), Some(NEW_YEAR - MINUTE_MS));
+        assert_eq!(cron.until(NEW_YEAR - 1), Some(NEW_YEAR - MINUTE_MS));
+        assert_eq!(
+            cron.until(NEW_YEAR - MINUTE_MS - 1),
+            Some(NEW_YEAR - (DAY_MINUTES + 1) * MINUTE_MS)
+        );
+        assert_eq!(cron.until(0), None);
+    }
+
+    #[test]
     fn what_is_no_schedule_is_refused() {
         for bad in [
             "",
@@ -368,8 +380,8 @@ mod tests {
             }
             prop_assert_eq!(&found[..], &expected[..found.len()], "{}", text);
             prop_assert!(found.len() > 2_000 || found.len() == expected.len(), "{}", text);
-            if let [.., before, last] = &found[..] {
-                prop_assert_eq!(cron.until(last * MINUTE_MS - 1), Some(before * MINUTE_MS));
+            for two in found.windows(2) {
+                prop_assert_eq!(cron.until(two[1] * MINUTE_MS - 1), Some(two[0] * MINUTE_MS));
             }
         }
 

@@ -147,3 +147,54 @@ fn no_such_job(id: u64) -> Error {
 
 /// How long anybody sleeps at most before looking at the clock again: somebody may have set it.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use fazt_sdk::services::jobs::{JobState, NewJob};
+
+    use super::*;
+    use crate::cartridge::{Mode, Options};
+    use crate::clock::{Clock, ManualClock};
+
+    #[tokio::test]
+    async fn finished_jobs_are_kept_for_a_while_and_dead_ones_for_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data.db");
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1_000_000));
+        Cartridge::create(&path, &clock).unwrap();
+        let options = Options { clock, ..Options::default() };
+        let jobs = Jobs::new(&Cartridge::open(&path, Mode::Serve, options).unwrap());
+        let ids = jobs.write(None, |tx| {
+            let mut ids = Vec::new();
+            for state in
+                [None, Some(JobState::Done), Some(JobState::Dead), Some(JobState::Cancelled)]
+            {
+                let id = store::insert(tx, "-", &NewJob::new("test", vec![]), None)?;
+                if let Some(state) = state {
+                    store::finish(tx, id, state, None, None)?;
+                }
+                ids.push(id);
+            }
+            Ok(Ok(ids))
+        });
+        let ids = ids.await.unwrap();
+        for (finished_before, dead_before, left) in [
+            (1_000_000, 1_000_000, vec![0, 1, 2, 3]),
+            (1_000_001, 1_000_000, vec![0, 2]),
+            (1_000_001, 1_000_001, vec![0]),
+        ] {
+            let prune = jobs.write(None, move |tx| {
+                Ok(Ok(store::prune(tx, finished_before, dead_before, 100)?))
+            });
+            prune.await.unwrap();
+            let mut there = Vec::new();
+            for (at, id) in ids.iter().enumerate() {
+                if jobs.get(None, *id).await.unwrap().is_some() {
+                    there.push(at);
+                }
+            }
+            assert_eq!(there, left);
+        }
+        jobs.cartridge.close().await.unwrap();
+    }
+}

@@ -123,8 +123,13 @@ impl Router {
         let (method, request_id) = (request.method, request.request_id);
         let path = head::text(&request.raw.head, request.raw.head.path);
         if path.starts_with("/_fazt/") {
-            return pages::domain_check(&self.core, &request.raw.head)
-                .unwrap_or_else(|| pages::own(path, method, request_id));
+            if let Some(answer) = pages::domain_check(&self.core, &request.raw.head) {
+                return answer;
+            }
+            // The rest is for plugins that name it: the catch-all of an app never answers here.
+            if pages::is_own(path) {
+                return pages::own(path, method, request_id);
+            }
         }
         if path.starts_with(ACME_PREFIX) {
             return pages::not_found();

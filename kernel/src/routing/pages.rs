@@ -39,6 +39,11 @@ pub(super) fn domain_check(core: &Core, request: &RawRequestHead) -> Option<RawR
     Some(Response::text(answer).header("cache-control", "no-store").into_raw())
 }
 
+/// Whether the node answers this path below `/_fazt/` itself.
+pub(super) fn is_own(path: &str) -> bool {
+    path == "/_fazt/health"
+}
+
 /// What the node answers itself under `/_fazt/`, on its own name and on every app's hosts.
 pub(super) fn own(path: &str, method: Method, request_id: RequestId) -> RawResponse {
     match (path, method) {

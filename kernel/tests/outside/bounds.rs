@@ -177,3 +177,35 @@ async fn an_app_has_five_requests_running_and_the_others_wait() {
         "places are free again"
     );
 }
+
+#[derive(Debug)]
+struct Silent;
+
+impl fazt_testkit::Resolve for Silent {
+    fn resolve<'r>(&'r self, _: &'r str, _: u16) -> fazt_testkit::Resolving<'r> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl fazt_testkit::Dial for Silent {
+    fn dial(&self, _: std::net::SocketAddr) -> fazt_testkit::Dialing<'_> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_or_a_network_that_says_nothing_ends_with_the_time() {
+    let silent = Arc::new(Silent);
+    let (resolver, dialer) = (Arc::clone(&silent) as _, silent as _);
+    let outside = fazt_testkit::Outside { resolver, dialer, authorities: Vec::new() };
+    let settings = [("egress.connect_time", "100 ms")];
+    let node = fazt_testkit::TestKernel::within(vec![crate::asker::ASKER], &settings, outside);
+    let node = node.await.unwrap();
+    let app = node.app("blog").await.unwrap();
+    let reply = crate::asker::ask(&node, app, "http://api.test/", json!({"timeout": 200})).await;
+    assert_eq!(reply.code(), "NET_TIMEOUT");
+    let late = json!({"timeout": 20_000});
+    let reply = crate::asker::ask(&node, app, "http://93.184.215.14/", late).await;
+    assert_eq!(reply.code(), "NET_ERROR");
+    assert!(reply.message().contains("does not answer in time"), "{}", reply.message());
+}

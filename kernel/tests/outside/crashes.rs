@@ -68,6 +68,7 @@ fn a_process_that_is_killed_loses_no_job_and_does_none_twice() {
     for id in &done {
         assert_eq!(there[id].state, JobState::Done, "{id}");
     }
+    assert!(all.iter().all(|job| job.state != JobState::Running), "what ran is begun again");
     for (id, times) in begun {
         // What it began and did not say is at most one more.
         assert!(u64::from(there[&id].attempt) >= times, "{id}");

@@ -50,6 +50,8 @@ macro_rules! claims {
 mod documents;
 mod kv;
 mod model;
+mod objects;
+mod transactions;
 
 use fazt_sdk::call::Call;
 use fazt_sdk::error::{Error, ErrorKind, Result};
@@ -59,7 +61,7 @@ use fazt_sdk::http::{Handler, Method, Request, Response};
 use fazt_sdk::manifest::Manifest;
 use fazt_sdk::plugin::{Plugin, Started};
 use fazt_sdk::route::Route;
-use fazt_sdk::services::{DocumentsApi, KvApi};
+use fazt_sdk::services::{DocumentsApi, KvApi, ObjectsApi, TransactionsApi};
 
 use crate::{BuiltIn, Caller, TestKernel};
 
@@ -109,6 +111,8 @@ impl Plugin for Conformance {
             .about("Runs suites of claims against providers")
             .uses::<KvApi>()
             .uses::<DocumentsApi>()
+            .uses::<ObjectsApi>()
+            .uses::<TransactionsApi>()
             .route(Route::admin(Method::Post, PATH))
     }
 
@@ -135,6 +139,15 @@ impl Handler for Run {
         let failures = match request.capture(0) {
             "kv" => kv::failures(&self.host.service::<KvApi>()?, &stage).await,
             "documents" => documents::failures(&self.host.service::<DocumentsApi>()?, &stage).await,
+            "objects" => objects::failures(&self.host.service::<ObjectsApi>()?, &stage).await,
+            "transactions" => {
+                let provided = transactions::Provided {
+                    kv: self.host.service::<KvApi>()?,
+                    documents: self.host.service::<DocumentsApi>()?,
+                    transactions: self.host.service::<TransactionsApi>()?,
+                };
+                transactions::failures(&provided, &stage).await
+            }
             other => return Err(Error::not_found(format!("there is no suite {other}"))),
         };
         Response::json(&serde_json::json!({ "data": failures }))

@@ -11,16 +11,30 @@ pub(crate) struct Prelude {
 }
 
 /// The part that every realm starts with: one script out of these files, in this order.
-const CORE: [&str; 8] = [
+const CORE: [&str; 4] = [
     include_str!("platform/base.js"),
+    include_str!("platform/bindings.js"),
+    include_str!("platform/work.js"),
+    include_str!("platform/globals.js"),
+];
+
+/// The classes of the web platform: one script out of these files, in this order.
+const WEB: [&str; 7] = [
+    include_str!("platform/encoding.js"),
     include_str!("platform/events.js"),
     include_str!("platform/headers.js"),
     include_str!("platform/url.js"),
     include_str!("platform/fetch.js"),
-    include_str!("platform/bindings.js"),
     include_str!("platform/serve.js"),
-    include_str!("platform/globals.js"),
+    include_str!("platform/web.js"),
 ];
+
+/// What they take from the first part.
+const WEB_NEEDS: &str = "TOKEN, S, need, scalar, bytesOf, expose, tagged, joined, inspect, headerName, \
+    headerValue, stringify, parse, PromiseResolve, indexOf, callSync, forgetTimers, fail, outcome, makeJob";
+
+/// The name of that part.
+const WEB_NAME: &str = "fazt:platform/web";
 
 /// The name of the part that every realm starts with.
 pub(crate) const CORE_NAME: &str = "fazt:platform";
@@ -58,7 +72,7 @@ impl Prelude {
                 let module = raw::compile(&ctx, name, source, raw::Goal::Module)?;
                 parts.insert(name.to_owned(), raw::write(&ctx, &module, false)?);
             }
-            for name in SCRIPTS.map(|(name, _)| name).into_iter().chain([CORE_NAME]) {
+            for name in SCRIPTS.map(|(name, _)| name).into_iter().chain([CORE_NAME, WEB_NAME]) {
                 let source = script_source(name).unwrap_or_default();
                 let script = raw::compile(&ctx, name, &source, raw::Goal::Script)?;
                 parts.insert(name.to_owned(), raw::write(&ctx, &script, false)?);
@@ -121,7 +135,8 @@ impl Prelude {
 
     /// The `init` of a part that is a script; `None` when there is no such part.
     pub(crate) fn script<'js>(&self, ctx: &Ctx<'js>, name: &str) -> Option<Result<Function<'js>>> {
-        if name != CORE_NAME && !SCRIPTS.iter().any(|(known, _)| *known == name) {
+        let known = SCRIPTS.iter().map(|(known, _)| *known).chain([CORE_NAME, WEB_NAME]);
+        if !known.into_iter().any(|known| known == name) {
             return None;
         }
         let compiled = match self.parts.get(name) {
@@ -137,6 +152,9 @@ impl Prelude {
 fn script_source(name: &str) -> Option<String> {
     let source = if name == CORE_NAME {
         CORE.concat()
+    } else if name == WEB_NAME {
+        let files = WEB.concat();
+        format!("function init($, native, config) {{ const {{ {WEB_NEEDS} }} = $.kit;\n{files}}}")
     } else {
         SCRIPTS.into_iter().find(|(known, _)| *known == name)?.1.to_owned()
     };
@@ -146,7 +164,7 @@ fn script_source(name: &str) -> Option<String> {
 
 /// Says which engine wrote the bytecode: bytecode of another interpreter must not be read.
 const MARK: &[u8] =
-    concat!("fazt-js-engine ", env!("CARGO_PKG_VERSION"), " rquickjs-0.14 2\n").as_bytes();
+    concat!("fazt-js-engine ", env!("CARGO_PKG_VERSION"), " rquickjs-0.14 3\n").as_bytes();
 
 /// Answers every import with an empty module: compiling needs no more.
 pub(crate) struct Anything;

@@ -11,7 +11,6 @@ use fazt_sdk::prelude::Error;
 pub(crate) enum Counted {
     Kv,
     Documents,
-    #[expect(dead_code, reason = "objects follow")]
     Objects,
 }
 
@@ -78,7 +77,6 @@ pub(crate) struct Limits {
     pub(crate) kv_value_bytes_max: usize,
     pub(crate) document_bytes_max: usize,
     pub(crate) collections_max: u32,
-    #[expect(dead_code, reason = "objects follow")]
     pub(crate) object_bytes_max: u64,
 }
 

@@ -148,7 +148,7 @@ async fn insert_many(given: &Given<'_>) -> Result<Vec<String>> {
 /// Options of `ds.find` and `ds.search`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+pub(super) struct Options {
     limit: Option<u32>,
     #[serde(default)]
     offset: u32,
@@ -161,7 +161,7 @@ struct Options {
 }
 
 impl Options {
-    fn find(self, query: String) -> Result<Find> {
+    pub(super) fn find(self, query: String) -> Result<Find> {
         let order = match self.order.as_deref() {
             None => None,
             Some("asc") => Some(Order::Ascending),
@@ -184,7 +184,7 @@ impl Options {
     }
 }
 
-fn whole(document: &Document) -> Result<Box<RawValue>> {
+pub(super) fn whole(document: &Document) -> Result<Box<RawValue>> {
     raw(document.to_json())
 }
 

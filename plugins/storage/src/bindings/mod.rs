@@ -5,8 +5,11 @@
 //! and gives them the shapes that JavaScript expects.
 
 mod arguments;
+mod base64;
 mod documents;
 mod kv;
+mod objects;
+mod transactions;
 
 use fazt_sdk::call::Call;
 use fazt_sdk::manifest::Manifest;
@@ -16,20 +19,21 @@ use fazt_sdk::{Error, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::documents::Collections;
-use crate::kv::Values;
+use crate::objects::Store;
+use crate::transactions::Commits;
 
 /// JavaScript that runs in each realm once the functions below are there.
 pub(crate) const SCRIPT: &str = include_str!("script.js");
 
 /// Declares all functions.
 pub(crate) fn declare(manifest: Manifest) -> Manifest {
-    documents::declare(kv::declare(manifest))
+    transactions::declare(objects::declare(documents::declare(kv::declare(manifest))))
 }
 
 /// Hands over all functions.
-pub(crate) fn bind(started: Started, values: &Values, collections: &Collections) -> Started {
-    documents::bind(kv::bind(started, values), collections)
+pub(crate) fn bind(started: Started, commits: &Commits, objects: &Store) -> Started {
+    let started = documents::bind(kv::bind(started, &commits.values), &commits.collections);
+    transactions::bind(objects::bind(started, objects), commits)
 }
 
 /// Which of the two forms of a function is called.

@@ -21,7 +21,110 @@
     wrap(scope.kv, "set", () => undefined);
     wrap(scope.ds, "find", list);
     wrap(scope.ds, "index", () => undefined);
+    wrap(scope.s3, "list", list);
+    scope.blobs = scope.s3;
   }
+
+  // A transaction: `fn` reads and says what to write; everything is written if nothing that it read was
+  // changed meanwhile. Otherwise `fn` runs again, five times at most.
+  const { read, commit } = fazt.app.tx;
+  const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
+  const isPromise = (value) =>
+    value !== null && typeof value === "object" && typeof value.then === "function";
+  const refuse = (message) => {
+    const error = new Error(message);
+    error.code = "TX_READ_AFTER_WRITE";
+    throw error;
+  };
+  const view = (user, checks, writes) => {
+    const values = new Map();
+    const collections = new Set();
+    const asked = (what, shape) =>
+      after(read({ ...what, user }), (answer) => {
+        checks.push(answer.check);
+        return shape(answer.value);
+      });
+    const fresh = (collection) => {
+      if (collections.has(collection)) {
+        refuse(`a transaction reads the collection ${collection} before it writes to it`);
+      }
+    };
+    const write = (collection, what) => {
+      collections.add(collection);
+      writes.push({ ...what, user, collection });
+    };
+    const one = (collection, query) => {
+      fresh(collection);
+      return typeof query === "string"
+        ? asked({ kind: "document", collection, id: query }, (value) => value)
+        : asked({ kind: "find", collection, query: query ?? {}, options: { limit: 1 } }, (found) =>
+            found.length > 0 ? found[0] : null);
+    };
+    const kv = {
+      get: (key) =>
+        values.has(key) ? copy(values.get(key)) : asked({ kind: "get", key: String(key) }, present),
+      has: (key) => after(kv.get(key), (value) => value !== undefined),
+      set: (key, value, ttlMs) => {
+        if (value === undefined) throw new TypeError("kv.set requires key and value");
+        values.set(String(key), copy(value) ?? undefined);
+        writes.push({ kind: "set", user, key: String(key), value, ttlMs: ttlMs ?? null });
+      },
+      delete: (key) => {
+        values.set(String(key), undefined);
+        writes.push({ kind: "unset", user, key: String(key) });
+      },
+      incr: (key, by = 1) =>
+        after(kv.get(key), (value) => {
+          const sum = (value ?? 0) + by;
+          if (!Number.isSafeInteger(sum)) throw new TypeError(`what is under ${key} is no integer`);
+          kv.set(key, sum);
+          return sum;
+        }),
+      list: (prefix = "") => {
+        if (values.size > 0) refuse("a transaction lists keys before it writes to any");
+        return asked({ kind: "list", prefix }, (entries) => entries);
+      },
+    };
+    const ds = {
+      get: (collection, id) => one(collection, String(id)),
+      findOne: one,
+      find: (collection, query, options) => {
+        fresh(collection);
+        return asked({ kind: "find", collection, query: query ?? {}, options: options ?? null }, (found) => found);
+      },
+      count: (collection, query) => {
+        fresh(collection);
+        return asked({ kind: "count", collection, query: query ?? {} }, (count) => count);
+      },
+      insert: (collection, document) => write(collection, { kind: "insert", document }),
+      update: (collection, query, changes) => write(collection, { kind: "update", query, changes }),
+      delete: (collection, query) => write(collection, { kind: "delete", query }),
+    };
+    return { kv, ds };
+  };
+  fazt.app.tx = (fn) => {
+    const attempt = (left) => {
+      const checks = [];
+      const writes = [];
+      const tx = view(false, checks, writes);
+      tx.user = view(true, checks, writes);
+      const again = (error) => {
+        if (error?.code === "TX_CONFLICT" && left > 1) return attempt(left - 1);
+        throw error;
+      };
+      return after(fn(tx), (result) => {
+        let done;
+        try {
+          done = commit(checks, writes);
+        } catch (error) {
+          return again(error);
+        }
+        return isPromise(done) ? done.then(() => result, again) : result;
+      });
+    };
+    return attempt(5);
+  };
+
   // The name of version 0.4 to 0.29 of the predecessor.
-  fazt.storage = { kv: fazt.app.kv, ds: fazt.app.ds };
+  fazt.storage = { kv: fazt.app.kv, ds: fazt.app.ds, s3: fazt.app.s3 };
 }

@@ -2,12 +2,16 @@
 
 mod record;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use fazt_sdk::call::Call;
-use fazt_sdk::cartridge::{Cartridge, Reader};
+use fazt_sdk::cartridge::{Cartridge, Reader, Upload};
 use fazt_sdk::host::{Clock, Host};
-use fazt_sdk::prelude::Transaction;
+use fazt_sdk::prelude::{Bytes, Transaction};
 use fazt_sdk::services::AppData;
 use fazt_sdk::services::app_data::{Page, Usage};
+use fazt_sdk::services::objects::Object;
 use fazt_sdk::{AppId, Error, Result, wire};
 
 use self::record::{Cursor, Record};
@@ -16,6 +20,7 @@ use crate::documents::store::collection;
 use crate::documents::{self, New};
 use crate::json::Json;
 use crate::kv;
+use crate::objects;
 use crate::place::Place;
 use crate::reading;
 
@@ -24,6 +29,12 @@ const PAGE_RECORDS: u32 = 500;
 
 /// The most bytes of a page, unless one record alone has more.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// Content of one record, in bytes.
+const PART_BYTES: u64 = 256 * 1024;
+
+/// The most contents that arrive in parts at a time.
+const IMPORTS_MAX: usize = 16;
 
 /// Rows that one write removes.
 const BATCH_ROWS: u32 = 500;
@@ -34,11 +45,22 @@ pub(crate) struct Data {
     cartridge: Cartridge,
     clock: Clock,
     limits: Limits,
+    /// Contents of which parts were taken in, at most [`IMPORTS_MAX`].
+    incoming: Arc<Mutex<HashMap<AppId, Incoming>>>,
+}
+
+/// A content that arrives in parts.
+#[derive(Debug)]
+struct Incoming {
+    hash: [u8; 32],
+    /// How much of it is here.
+    offset: u64,
+    upload: Upload,
 }
 
 impl Data {
     pub(crate) fn new(host: &Host, limits: Limits) -> Self {
-        Self { cartridge: host.cartridge(), clock: host.clock(), limits }
+        Self { cartridge: host.cartridge(), clock: host.clock(), limits, incoming: Arc::default() }
     }
 
     /// Removes what belonged to apps that are gone.
@@ -59,7 +81,8 @@ impl Data {
         loop {
             let (app, limits) = (app.clone(), self.limits);
             let removed = self.cartridge.write(None, move |transaction| {
-                let rows = kv::store::remove_app(transaction, &app, BATCH_ROWS)?;
+                let rows = kv::store::remove_app(transaction, &app, BATCH_ROWS)?
+                    + objects::store::remove_app(transaction, &app, BATCH_ROWS)?;
                 if rows > 0 {
                     return Ok(rows);
                 }
@@ -84,12 +107,63 @@ impl Data {
     }
 
     async fn take_in(&self, app: AppId, records: Vec<Record>) -> Result<()> {
-        let limits = self.limits;
+        let (limits, now_ms) = (self.limits, self.clock.unix_ms());
+        for record in &records {
+            if let Record::Part { hash, size, offset, content } = record {
+                self.take_part(app, *hash, *size, *offset, content.clone()).await?;
+            }
+        }
         self.cartridge
             .write(Some(app), move |transaction| {
-                records.iter().try_for_each(|record| import(transaction, app, record, &limits))
+                records
+                    .iter()
+                    .try_for_each(|record| import(transaction, app, record, &limits, now_ms))
             })
             .await
+    }
+
+    /// Takes in a part of a content. Parts come in order, those of one content after the other; one that
+    /// comes again changes nothing.
+    async fn take_part(
+        &self,
+        app: AppId,
+        hash: [u8; 32],
+        size: u64,
+        offset: u64,
+        content: Bytes,
+    ) -> Result<()> {
+        let end = offset + content.len() as u64;
+        let waiting = self.incoming().remove(&app);
+        let mut incoming = match waiting {
+            Some(incoming) if incoming.hash == hash && end <= incoming.offset && end < size => {
+                self.incoming().insert(app, incoming);
+                return Ok(());
+            }
+            Some(incoming) if incoming.hash == hash && incoming.offset == offset => incoming,
+            _ if offset == 0 && self.incoming().len() < IMPORTS_MAX => {
+                Incoming { hash, offset: 0, upload: self.cartridge.upload(Some(app))? }
+            }
+            _ if offset == 0 => return Err(Error::busy("many imports are running; try later")),
+            _ => {
+                return Err(Error::invalid(
+                    "parts of a content are missing; start the import again",
+                )
+                .with_code("IMPORT_DAMAGED"));
+            }
+        };
+        if !content.is_empty() {
+            incoming.upload.push(content).await?;
+        }
+        incoming.offset = end;
+        if end < size {
+            self.incoming().insert(app, incoming);
+            return Ok(());
+        }
+        incoming.upload.finish_as(&hash).await
+    }
+
+    fn incoming(&self) -> std::sync::MutexGuard<'_, HashMap<AppId, Incoming>> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,6 +173,7 @@ fn import(
     app: AppId,
     record: &Record,
     limits: &Limits,
+    now_ms: u64,
 ) -> Result<()> {
     let of = |user: &str| Place { id: app, app: app.to_string(), user: user.to_owned() };
     match record {
@@ -119,6 +194,17 @@ fn import(
             let name = documents::checked_collection(collection)?;
             documents::restore_document(transaction, &of(user), name, new, limits)
         }
+        Record::Object { user, path, hash, size, content_type } => {
+            let new = objects::store::New {
+                path: objects::checked_path(path)?.to_owned(),
+                hash: *hash,
+                size: *size,
+                content_type: objects::checked_type(content_type)?.to_owned(),
+            };
+            objects::store::put(transaction, &of(user), &new, limits, now_ms).map(drop)
+        }
+        // Content is taken in before.
+        Record::Part { .. } => Ok(()),
     }
 }
 
@@ -169,9 +255,55 @@ fn page(
                 };
                 (record, Cursor::Documents { place: stored.place })
             });
+            let then = Cursor::Objects { user: String::new(), path: String::new() };
+            Ok(within_bounds(records, Some(then)))
+        }
+        Cursor::Objects { user, path } => {
+            let found = objects::store::kept_after(reader, app, (user, path), PAGE_RECORDS)?;
+            let records = found.into_iter().map(|(user, object)| {
+                let cursor = Cursor::Objects { user: user.clone(), path: object.path.clone() };
+                (of_object(user, object), cursor)
+            });
             Ok(within_bounds(records, None))
         }
+        Cursor::Content { user, path, offset } => content_page(reader, app, (user, path), *offset),
     }
+}
+
+fn of_object(user: String, object: Object) -> Record {
+    Record::Object {
+        user,
+        path: object.path,
+        hash: object.hash,
+        size: object.size,
+        content_type: object.content_type,
+    }
+}
+
+/// Content of the object behind `user` and `path` from `offset` on; behind its last part, the object.
+fn content_page(
+    reader: &Reader<'_>,
+    app: &str,
+    (user, path): (&str, &str),
+    offset: u64,
+) -> Result<(Vec<Record>, Option<Cursor>)> {
+    let next = objects::store::kept_after(reader, app, (user, path), 1)?.into_iter().next();
+    let Some((owner, object)) = next else { return Ok((Vec::new(), None)) };
+    let len = (object.size - offset.min(object.size)).min(PART_BYTES);
+    let content = if len == 0 {
+        Bytes::new()
+    } else {
+        reader.blob(&object.hash, offset, len, Bytes::copy_from_slice)?
+    };
+    let (end, size, hash) = (offset + content.len() as u64, object.size, object.hash);
+    let mut records = vec![Record::Part { hash, size, offset, content }];
+    if end < size {
+        let cursor = Cursor::Content { user: user.to_owned(), path: path.to_owned(), offset: end };
+        return Ok((records, Some(cursor)));
+    }
+    let cursor = Cursor::Content { user: owner.clone(), path: object.path.clone(), offset: 0 };
+    records.push(of_object(owner, object));
+    Ok((records, Some(cursor)))
 }
 
 /// As many records as fit a page, and where the next page starts: behind the last of them, or at
@@ -202,7 +334,11 @@ impl AppData for Data {
     }
 
     async fn export(&self, _: &Call, app: AppId, cursor: Option<String>) -> Result<Page> {
-        let cursor = Cursor::parse(cursor.as_deref())?;
+        let cursor = match Cursor::parse(cursor.as_deref())? {
+            // An export carries the content, which a fork shares.
+            Cursor::Objects { user, path } => Cursor::Content { user, path, offset: 0 },
+            other => other,
+        };
         let (records, next) = self.page(app, cursor).await?;
         let next = next.map(|next| next.text()).transpose()?;
         Ok(Page { records: records.iter().map(wire::to_vec).collect(), next })
@@ -247,7 +383,8 @@ impl AppData for Data {
                     }
                     None => 0,
                 };
-                Ok(values as u64 + documents)
+                let objects = objects::store::remove_user(transaction, &user, BATCH_ROWS, &limits)?;
+                Ok(values as u64 + documents + objects)
             });
             if removed.await? == 0 {
                 return Ok(());

@@ -1,5 +1,6 @@
 //! What an export is made of, and where each of its pages starts.
 
+use fazt_sdk::prelude::Bytes;
 use fazt_sdk::{Error, Result, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,10 @@ pub(super) enum Record {
         created_at_ms: u64,
         updated_at_ms: u64,
     },
+    /// Part of a content, before the object that has it.
+    Part { hash: [u8; 32], size: u64, offset: u64, content: Bytes },
+    /// An object.
+    Object { user: String, path: String, hash: [u8; 32], size: u64, content_type: String },
 }
 
 impl Record {
@@ -30,6 +35,8 @@ impl Record {
             Self::Document { user, collection, id, body, .. } => {
                 user.len() + collection.len() + id.len() + body.len() + 48
             }
+            Self::Part { content, .. } => content.len() + 64,
+            Self::Object { user, path, .. } => user.len() + path.len() + 256,
         }
     }
 }
@@ -44,6 +51,10 @@ pub(super) enum Cursor {
     Collections { id: i64 },
     /// Behind the document at this place.
     Documents { place: i64 },
+    /// Behind this object.
+    Objects { user: String, path: String },
+    /// In the content of the object behind that one.
+    Content { user: String, path: String, offset: u64 },
 }
 
 impl Cursor {

@@ -25,10 +25,10 @@ use crate::account::Limits;
 use crate::place::Place;
 use crate::query::Query;
 
-pub(crate) use delete::shrink;
+pub(crate) use delete::{remove_all, shrink};
 pub(crate) use index::restore;
-pub(crate) use insert::{New, checked_body, insert_all, restore_document};
-pub(crate) use update::places_of;
+pub(crate) use insert::{New, checked_body, insert_all, prepared, restore_document};
+pub(crate) use update::{change_all, places_inside, places_of, too_many};
 
 /// The provider. Cheap to clone.
 #[derive(Debug, Clone)]

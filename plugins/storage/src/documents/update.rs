@@ -125,7 +125,7 @@ fn seeded(
     prepared(&Json::Object(fields).to_string(), limits, host)
 }
 
-pub(super) fn too_many() -> Error {
+pub(crate) fn too_many() -> Error {
     Error::too_large(format!(
         "more than {CHANGES_MAX} documents satisfy the query; narrow it and change them in parts"
     ))

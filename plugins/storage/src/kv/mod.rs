@@ -31,7 +31,7 @@ impl Values {
         Self { cartridge: host.cartridge(), clock: host.clock(), limits }
     }
 
-    fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
+    pub(crate) fn expiry(&self, ttl: Option<Duration>) -> Result<Option<u64>> {
         let Some(ttl) = ttl else { return Ok(None) };
         let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         if ms == 0 || ms > TTL_MS_MAX {

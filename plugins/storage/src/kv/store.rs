@@ -84,6 +84,33 @@ pub(crate) fn page(
     Ok(page)
 }
 
+/// How many keys start with `prefix`, and the greatest version of them; 0 without any.
+pub(crate) fn below(
+    reader: &impl Query,
+    place: &Place,
+    prefix: &str,
+    now_ms: u64,
+) -> Result<(u64, u64)> {
+    let end = successor(prefix);
+    // Bytes come after every text.
+    let end =
+        end.as_deref().map_or(Value::Blob([].as_slice().into()), |end| Value::Text(end.into()));
+    let parameters = [
+        Value::Text(place.app.as_str().into()),
+        Value::Text(place.user.as_str().into()),
+        Value::Text(prefix.into()),
+        end,
+        Value::Integer(i64::try_from(now_ms).unwrap_or(i64::MAX)),
+    ];
+    let found = reader.first(
+        "SELECT count(*), coalesce(max(version), 0) FROM storage_kv WHERE app = ?1 AND user = ?2 \
+         AND key >= ?3 AND key < ?4 AND (expires_at IS NULL OR expires_at > ?5)",
+        &parameters,
+        |row| row.read(),
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
 /// The first text behind all that start with `prefix`; nothing when there is none.
 pub(crate) fn successor(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();

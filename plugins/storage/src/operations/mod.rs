@@ -12,10 +12,14 @@ mod kv_delete;
 mod kv_get;
 mod kv_list;
 mod kv_set;
+mod objects_delete;
+mod objects_list;
+mod objects_sign;
 mod usage;
 
 use fazt_sdk::call::Call;
 use fazt_sdk::command::Argument;
+use fazt_sdk::http::Request;
 use fazt_sdk::manifest::Manifest;
 use fazt_sdk::plugin::Started;
 use fazt_sdk::service::Service;
@@ -26,6 +30,7 @@ use fazt_sdk::{Error, Json as Value, Result};
 use crate::data::Data;
 use crate::documents::Collections;
 use crate::kv::Values;
+use crate::objects::Store;
 
 /// What operations work on. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,19 +38,47 @@ pub(crate) struct Context {
     pub(crate) apps: Service<AppsApi>,
     pub(crate) values: Values,
     pub(crate) collections: Collections,
+    pub(crate) objects: Store,
     pub(crate) data: Data,
 }
 
 impl Context {
     /// The call on behalf of the app that `reference` names, if the caller may touch it.
     async fn call(&self, call: &Call, reference: &str) -> Result<Call> {
-        let app = self.apps.find(call, reference).await?;
-        let app = app.ok_or_else(|| {
-            Error::not_found(format!("there is no app `{reference}`; `fazt app list` lists them"))
-        })?;
-        call.check_app(app.id)?;
-        Ok(call.for_app(app.id))
+        find_app(&self.apps, call, reference).await
     }
+}
+
+/// The call on behalf of the app that `reference` names, if the caller may touch it.
+pub(crate) async fn find_app(
+    apps: &Service<AppsApi>,
+    call: &Call,
+    reference: &str,
+) -> Result<Call> {
+    let app = apps.find(call, reference).await?;
+    let app = app.ok_or_else(|| {
+        Error::not_found(format!("there is no app `{reference}`; `fazt app list` lists them"))
+    })?;
+    call.check_app(app.id)?;
+    Ok(call.for_app(app.id))
+}
+
+/// A parameter of a query, decoded.
+pub(crate) fn query_of(request: &Request, name: &str) -> Option<String> {
+    let mut pairs = request.query().split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(known, _)| *known == name)?;
+    let (mut decoded, mut bytes) = (Vec::with_capacity(value.len()), value.bytes());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
 }
 
 /// Declares all operations and commands.
@@ -64,7 +97,13 @@ pub(crate) fn declare(manifest: Manifest) -> Manifest {
         .operation(docs_update::UpdateDocuments::operation())
         .operation(docs_delete::DeleteDocuments::operation())
         .operation(docs_index::SetIndex::operation())
+        .operation(objects_list::ListObjects::operation())
+        .operation(objects_delete::DeleteObject::operation())
+        .operation(objects_sign::SignObject::operation())
         .command(usage::Usage::command())
+        .command(objects_sign::SignObject::command())
+        .command(objects_list::ListObjects::command())
+        .command(objects_delete::DeleteObject::command())
         .command(docs_collections::ListCollections::command())
         .command(docs_find::FindDocuments::command())
         .command(docs_explain::ExplainQuery::command())
@@ -83,6 +122,9 @@ pub(crate) fn declare(manifest: Manifest) -> Manifest {
 pub(crate) fn run(started: Started, context: &Context) -> Started {
     let context = || context.clone();
     started
+        .operation(objects_list::ListObjects::KEY, objects_list::ListObjects(context()))
+        .operation(objects_delete::DeleteObject::KEY, objects_delete::DeleteObject(context()))
+        .operation(objects_sign::SignObject::KEY, objects_sign::SignObject(context()))
         .operation(usage::Usage::KEY, usage::Usage(context()))
         .operation(
             docs_collections::ListCollections::KEY,
@@ -102,7 +144,7 @@ pub(crate) fn run(started: Started, context: &Context) -> Started {
 }
 
 /// The space of a user, or what is shared.
-fn space(user: Option<String>) -> Space {
+pub(crate) fn space(user: Option<String>) -> Space {
     user.map_or(Space::Shared, Space::User)
 }
 

@@ -2,6 +2,7 @@
 
 use fazt_sdk::http::Method;
 use fazt_sdk::{Json, json};
+use fazt_testkit::Caller;
 
 use crate::world::{World, code, encoded};
 
@@ -10,6 +11,11 @@ const POSTS: &str = "/api/storage/alpha/docs/posts";
 #[tokio::test]
 async fn the_provider_conforms() {
     World::new().await.conforms("documents").await;
+}
+
+#[tokio::test]
+async fn transactions_conform() {
+    World::new().await.conforms("transactions").await;
 }
 
 async fn insert(world: &World, path: &str, document: Json) -> fazt_sdk::Result<Json> {
@@ -65,6 +71,55 @@ async fn owners_look_at_documents_and_change_them() {
     assert_eq!(code(world.get("/api/storage/alpha/docs/posts/zz", "").await), "NOT_FOUND");
     assert_eq!(world.get("/api/storage/beta/docs", "").await.unwrap(), json!([]));
     assert_eq!(world.usage("alpha", "documents").await.0, 4);
+}
+
+#[tokio::test]
+async fn collections_travel_as_files() {
+    let world = World::new().await;
+    for document in [
+        json!({ "id": "a", "t": "=HYPERLINK(\"http://evil\")", "n": -5, "l": [1, "x"] }),
+        json!({ "id": "b", "t": "5", "n": 0.1, "o": { "p": null } }),
+        json!({ "id": "c", "t": "line\nbreak, \"quoted\"" }),
+    ] {
+        insert(&world, POSTS, document).await.unwrap();
+    }
+    let all = world.get(POSTS, "order=asc").await.unwrap();
+    for format in ["jsonl", "csv"] {
+        let query = format!("format={format}");
+        let file = world.ask(Method::Get, "/api/storage/alpha/export/posts", &query, "").await;
+        assert_eq!(file.status, 200, "{}", file.text());
+        if format == "csv" {
+            let text = file.text();
+            assert!(text.starts_with("id,l,n,t,_createdAt,_updatedAt,o\r\n"), "{text}");
+            assert!(
+                text.contains("'=HYPERLINK") && !text.contains(",=") && !text.contains("\"="),
+                "{text}"
+            );
+        }
+        for _ in 0..2 {
+            let answer = world
+                .kernel
+                .admin(
+                    Caller::OWNER,
+                    Method::Post,
+                    "/api/storage/beta/import/copy",
+                    &query,
+                    file.body.clone(),
+                )
+                .await;
+            assert_eq!(answer.json()["data"]["imported"], 3, "{}", answer.text());
+        }
+        let copied = world.get("/api/storage/beta/docs/copy", "order=asc").await.unwrap();
+        assert_eq!(copied, all, "{format}");
+        world.delete("/api/storage/beta/docs/copy", "query=%7B%7D").await.unwrap();
+    }
+    for (format, body) in
+        [("jsonl", "{}\n{"), ("csv", "a,b\n1,2,3\n"), ("csv", "a\n\"x"), ("xml", "")]
+    {
+        let query = format!("format={format}");
+        let answer = world.ask(Method::Post, "/api/storage/beta/import/copy", &query, body).await;
+        assert_eq!(answer.status, 400, "{format} {body:?}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

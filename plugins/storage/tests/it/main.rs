@@ -3,4 +3,5 @@
 
 mod documents;
 mod kv;
+mod objects;
 mod world;

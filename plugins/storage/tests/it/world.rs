@@ -58,6 +58,14 @@ impl World {
         self.ask(Method::Delete, path, query, "").await.data()
     }
 
+    /// The address under which anybody may fetch an object of `alpha` for a while.
+    pub(crate) async fn signed(&self, path: &str) -> String {
+        let path = format!("/api/storage/alpha/sign/{path}");
+        let body = json!({ "expires_in_s": 60 }).to_string();
+        let answer = self.ask(Method::Post, &path, "", &body).await.data().unwrap();
+        answer["url"].as_str().unwrap().to_owned()
+    }
+
     /// Copies an app.
     pub(crate) async fn fork(&self, from: &str, to: &str) {
         let body = json!({ "as": to }).to_string();

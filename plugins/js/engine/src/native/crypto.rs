@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 const RANDOM_BYTES_MAX: usize = 65_536;
 
 /// Rounds of PBKDF2, times blocks of its output: nothing can interrupt them.
-const ROUNDS_MAX: u64 = 10_000_000;
+const ROUNDS_MAX: u64 = 2_000_000;
 
 type Bytes<'js> = Option<TypedArray<'js, u8>>;
 

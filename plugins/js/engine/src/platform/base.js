@@ -49,11 +49,16 @@ function exposeLazily(names, load) {
   }
 }
 
-/** Names what classes make, and defines them as globals. */
-function interfaces(classes) {
+/** Names what classes make. */
+function tagged(classes) {
   for (const name of Object.keys(classes)) {
     Object.defineProperty(classes[name].prototype, Symbol.toStringTag, { value: name, configurable: true });
   }
+}
+
+/** The same, and defines them as globals. */
+function interfaces(classes) {
+  tagged(classes);
   expose(classes);
 }
 
@@ -133,7 +138,7 @@ function inspect(value, depth = 0, seen = [], inner = false) {
     if (value instanceof Date) return isNaN(value) ? "Invalid Date" : value.toISOString();
     if (value instanceof RegExp) return String(value);
     if (value instanceof Promise) return "Promise { ? }";
-    if (value instanceof URL) return inner ? quote(value.href) : value.href;
+    if ($.classes && value instanceof $.classes.URL) return inner ? quote(value.href) : value.href;
     const name = value.constructor?.name ?? (Object.getPrototypeOf(value) === null ? "[Object: null prototype]" : "");
     const deeper = [...seen, value];
     if (depth > 2) return Array.isArray(value) ? "[Array]" : `[${name || "Object"}]`;
@@ -147,7 +152,7 @@ function inspect(value, depth = 0, seen = [], inner = false) {
     }
     if (value instanceof Set) return listed(`Set(${value.size}) `, [...value].slice(0, 100).map((v) => inspect(v, depth + 1, deeper, true)), "{", "}");
     if (value instanceof ArrayBuffer) return `ArrayBuffer { byteLength: ${value.byteLength} }`;
-    if (value instanceof Headers || value instanceof URLSearchParams) {
+    if ($.classes && (value instanceof $.classes.Headers || value instanceof $.classes.URLSearchParams)) {
       return listed(name + " ", [...value].map(([k, v]) => `${quote(k)} => ${quote(v)}`), "{", "}");
     }
     const tag = name === "Object" || name === "" ? "" : name + " ";
@@ -237,84 +242,47 @@ const console = {
 };
 Object.defineProperty(console, Symbol.toStringTag, { value: "console", configurable: true });
 
-// TextEncoder and TextDecoder (encoding.spec.whatwg.org).
-
-class TextEncoder {
-  get encoding() { return "utf-8"; }
-  encode(text = "") { return native.encode(String(text)); }
-  encodeInto(text, target) {
-    need(arguments, 2);
-    if (!(target instanceof Uint8Array)) throw new TypeError("encodeInto needs a Uint8Array");
-    let read = 0, written = 0;
-    for (const character of scalar(text)) {
-      const point = character.codePointAt(0), size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-      if (written + size > target.length) break;
-      if (size === 1) target[written] = point;
-      else {
-        const start = [0, 0, 0xc0, 0xe0, 0xf0][size];
-        target[written] = start | (point >> (6 * (size - 1)));
-        for (let i = 1; i < size; i++) target[written + i] = 0x80 | ((point >> (6 * (size - 1 - i))) & 0x3f);
-      }
-      written += size;
-      read += character.length;
-    }
-    return { read, written };
+/** The bytes of several arrays in one. */
+function joined(chunks) {
+  if (chunks.length === 1) return chunks[0];
+  const all = new Uint8Array(chunks.reduce((size, bytes) => size + bytes.length, 0));
+  let at = 0;
+  for (const bytes of chunks) {
+    all.set(bytes, at);
+    at += bytes.length;
   }
+  return all;
 }
 
-const ENCODINGS = {
-  "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
-  "utf-16le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
-  "utf-16be": "unicodefffe utf-16be",
-  "windows-1252": "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252",
-};
+// Names and values of headers (fetch.spec.whatwg.org §2.2.2).
 
-class TextDecoder {
-  #encoding;
-  #fatal;
-  #ignoreBOM;
-  #kept = null;
-  #begun = false;
-  constructor(label = "utf-8", options = {}) {
-    label = String(label).replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, "").toLowerCase();
-    this.#encoding = label === "utf-8" ? label : Object.keys(ENCODINGS).find((name) => ENCODINGS[name].split(" ").includes(label));
-    if (this.#encoding === undefined) {
-      const error = new RangeError(`The "${label}" encoding is not supported`);
-      error.code = "ERR_ENCODING_NOT_SUPPORTED";
-      throw error;
-    }
-    this.#fatal = !!options?.fatal;
-    this.#ignoreBOM = !!options?.ignoreBOM;
+const NAMES = new Map();
+
+/** The lower-case form of a header's name; throws if it is none. Remembers what apps use all the time. */
+function headerName(name) {
+  if (typeof name !== "string") name = String(name);
+  let lower = NAMES.get(name);
+  if (lower === undefined) {
+    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw new TypeError(`Header name is not valid: ${name}`);
+    lower = name.toLowerCase();
+    if (NAMES.size > 256) NAMES.clear();
+    NAMES.set(name, lower);
   }
-  get encoding() { return this.#encoding; }
-  get fatal() { return this.#fatal; }
-  get ignoreBOM() { return this.#ignoreBOM; }
-  decode(input, options) {
-    let bytes = input === undefined ? new Uint8Array(0) : bytesOf(input);
-    if (bytes === undefined) throw new TypeError("decode needs a buffer or a view of one");
-    const stream = !!options?.stream;
-    if (this.#kept) {
-      const joined = new Uint8Array(this.#kept.length + bytes.length);
-      joined.set(this.#kept);
-      joined.set(bytes, this.#kept.length);
-      bytes = joined;
-      this.#kept = null;
-    }
-    // 0: keep a mark at the beginning, 1: drop it.
-    const answer = native.decode(this.#encoding, bytes, this.#fatal, !this.#ignoreBOM && !this.#begun, stream);
-    if (answer === null) {
-      this.#begun = false;
-      const error = new TypeError("The encoded data was not valid for encoding " + this.#encoding);
-      error.code = "ERR_ENCODING_INVALID_ENCODED_DATA";
-      throw error;
-    }
-    if (typeof answer === "string") {
-      this.#begun = stream && (this.#begun || bytes.length > 0);
-      return answer;
-    }
-    // Cut in the middle of a character: [text, how many bytes were used].
-    this.#kept = bytes.slice(answer[1]);
-    this.#begun = this.#begun || answer[1] > 0;
-    return answer[0];
+  return lower;
+}
+
+const VALUES = new Set();
+
+/** A header's value without white space around it; throws if it cannot be sent. */
+function headerValue(value) {
+  if (typeof value !== "string") value = String(value);
+  if (VALUES.has(value)) return value;
+  const known = value;
+  value = value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
+  if (/[\0\r\n\u0100-\uffff]/.test(value)) throw new TypeError("Header value is not valid");
+  if (value === known && value.length < 64) {
+    if (VALUES.size > 256) VALUES.clear();
+    VALUES.add(value);
   }
+  return value;
 }

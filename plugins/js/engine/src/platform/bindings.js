@@ -117,7 +117,7 @@ function makeFazt(blocking) {
     }),
     log: () => ({ debug: console.debug, info: console.info, warn: console.warn, error: console.error }),
     session: () => ({ id: () => native.workspace() ?? null }),
-    net: (blocks) => ({ fetch: blocks === undefined ? undefined : syncFetch }),
+    net: () => ({ fetch: (...args) => $.web().syncFetch(...args) }),
   };
   const fill = (target, blocks) => {
     for (const top of new Set([...tops.keys(), ...Object.keys(local)])) {
@@ -126,7 +126,7 @@ function makeFazt(blocking) {
         configurable: true,
         get: () => {
           const made = namespace(top, tops.get(top) ?? [], blocks);
-          Object.assign(made, local[top]?.(blocks));
+          Object.assign(made, local[top]?.());
           Object.defineProperty(target, top, { value: made, writable: true });
           return made;
         },
@@ -145,23 +145,4 @@ function makeFazt(blocking) {
     },
   });
   expose({ fazt });
-}
-
-/** `fazt.net.fetch`: blocks, and answers plain values. */
-function syncFetch(url, options = {}) {
-  const headers = options.headers === undefined ? [] : $.headerList(new Headers(options.headers));
-  const list = [];
-  for (let i = 0; i < headers.length; i += 2) list.push([headers[i], headers[i + 1]]);
-  const request = { method: options.method === undefined ? "GET" : methodName(options.method), headers: list, redirect: options.redirect ?? "follow" };
-  extras(options, request);
-  if (options.body !== undefined && options.body !== null) {
-    request.body = typeof options.body === "string" || bytesOf(options.body) ? options.body : stringify(options.body);
-  }
-  const state = answered($.callSync("net.fetch", [String(url), request])), plain = {};
-  for (const [name, value] of new Headers(state.headers, TOKEN)) plain[name] = value;
-  const text = () => asText(state.body);
-  return {
-    status: state.status, ok: state.status >= 200 && state.status < 300, url: state.url, headers: plain,
-    text, json: () => parse(text()), bytes: () => asBytes(state.body),
-  };
 }

@@ -1,8 +1,7 @@
 // Classic scripts and the 0.4 style: one realm per request, `request`, `respond`, `require`.
 
 export function init($, native, config) {
-  const { TOKEN, S, scalar, bytesOf, expose, inspect, encodeValue } = $.kit;
-  const { fail, outcome, makeJob } = $.serve;
+  const { bytesOf, expose, headerName, headerValue, fail, outcome, makeJob } = $.kit;
   const { stringify, parse } = JSON;
 
   class Answer {
@@ -36,22 +35,20 @@ export function init($, native, config) {
 
   /** Sends what a script came to. */
   function deliver(id, value) {
-    if (value instanceof Response) return $.serve.send(id, value);
+    if ($.classes && value instanceof $.classes.Response) return $.web().send(id, value);
     let answer = value;
     if (!(value instanceof Answer)) {
       const plain = typeof value === "object" && value !== null && bytesOf(value) === undefined && isDescription(value);
       answer = plain ? new Answer(value.status ?? 200, value.body, value.headers) : new Answer(200, value);
     }
     let { body } = answer, headers = "", type = false;
-    const given = answer.headers instanceof Headers ? [...answer.headers] : Object.entries(answer.headers ?? {});
-    const checked = new Headers();
+    const given = $.classes && answer.headers instanceof $.classes.Headers ? [...answer.headers] : Object.entries(answer.headers ?? {});
     for (const [name, one] of given) {
       for (const item of Array.isArray(one) ? one : [one]) {
-        if (item !== undefined && item !== null) checked.append(name, item);
+        if (item !== undefined && item !== null) headers += headerName(name) + "\n" + headerValue(item) + "\n";
       }
       type ||= name.toLowerCase() === "content-type";
     }
-    headers = $.headerText(checked);
     const say = (kind) => { if (!type) headers += `content-type\n${kind}\n`; };
     if (body === undefined || body === null) body = null;
     else if (typeof body === "string") say("text/plain; charset=utf-8");
@@ -116,6 +113,11 @@ export function init($, native, config) {
     return { body: plain === null ? bytes.buffer : plain, files };
   }
 
+  /** A URL's parts, by their places; see native/url.rs. */
+  function partsOf(url) {
+    const at = native.url(url, undefined), href = at[0];
+    return { pathname: href.slice(at[13], at[10]), search: href.slice(at[10], at[11]), host: href.slice(at[6], at[9]) };
+  }
   function decoded(path) {
     try {
       return decodeURIComponent(path);
@@ -197,7 +199,7 @@ export function init($, native, config) {
 
   /** A request; called by the engine in a fresh realm. */
   function beginClassic(path, id, method, url, headers, bytes, ip, root) {
-    const parsed = new URL(url), list = headersOf(headers);
+    const parsed = partsOf(url), list = headersOf(headers);
     let content;
     try {
       content = bodyOf(method, root ? "" : list["content-type"] ?? "", bytes);
@@ -209,7 +211,7 @@ export function init($, native, config) {
       method, path: decoded(parsed.pathname), query: fields(native.query(parsed.search.slice(1))), headers: list,
       body: content.body, files: content.files, ip, host: parsed.host, url,
     };
-    expose({ request, respond, fetch: globalThis.fetch });
+    expose({ request, respond });
     try {
       const ran = execute(path);
       const finish = (value, isReturn) => {

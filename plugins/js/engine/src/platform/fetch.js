@@ -352,3 +352,22 @@ async function fetch(input, init) {
     call.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
 }
+
+/** `fazt.net.fetch`: blocks, and answers plain values. */
+function syncFetch(url, options = {}) {
+  const headers = options.headers === undefined ? [] : $.headerList(new Headers(options.headers));
+  const list = [];
+  for (let i = 0; i < headers.length; i += 2) list.push([headers[i], headers[i + 1]]);
+  const request = { method: options.method === undefined ? "GET" : methodName(options.method), headers: list, redirect: options.redirect ?? "follow" };
+  extras(options, request);
+  if (options.body !== undefined && options.body !== null) {
+    request.body = typeof options.body === "string" || bytesOf(options.body) ? options.body : stringify(options.body);
+  }
+  const state = answered($.callSync("net.fetch", [String(url), request])), plain = {};
+  for (const [name, value] of new Headers(state.headers, TOKEN)) plain[name] = value;
+  const text = () => asText(state.body);
+  return {
+    status: state.status, ok: state.status >= 200 && state.status < 300, url: state.url, headers: plain,
+    text, json: () => parse(text()), bytes: () => asBytes(state.body),
+  };
+}

@@ -6,19 +6,22 @@ export function init(door, settings) {
   config = settings;
   // The modules `fazt:NAME` ask here.
   Object.defineProperty(globalThis, Symbol.for("fazt.library"), { value: (name) => $.libraries().get(name) });
-  interfaces({ Event, CustomEvent, EventTarget, AbortSignal, AbortController, Headers, URL, URLSearchParams, Request, Response, TextEncoder, TextDecoder });
-  expose({ console, fetch, setTimeout, setInterval, clearTimeout, clearInterval: clearTimeout, self: globalThis });
+  expose({ console, setTimeout, setInterval, clearTimeout, clearInterval: clearTimeout, self: globalThis });
   expose({
     setImmediate: (callback, ...args) => setTimeout(callback, 0, ...args),
     clearImmediate: clearTimeout,
     reportError: $.report,
     navigator: Object.freeze({ userAgent: "fazt/" + config.version, language: "en-US", hardwareConcurrency: 1 }),
   });
-  $.kit = { TOKEN, S, need, scalar, bytesOf, expose, interfaces, joined, native, config, inspect, describe, encodeValue };
+  $.kit = {
+    TOKEN, S, need, scalar, bytesOf, expose, interfaces, tagged, joined, native, config, inspect, describe, encodeValue,
+    headerName, headerValue, stringify, parse, PromiseResolve, indexOf, callSync, forgetTimers, fail, outcome, makeJob,
+  };
   const part = (name) => {
     let made;
     return () => made ??= native.part(name)($, native, config);
   };
+  const web = $.web = part("web");
   const parts = $.parts = part("parts"), streams = $.streams = part("streams"), crypto = part("crypto");
   $.libraries = part("libraries");
   exposeLazily(["Blob", "File", "FormData", "structuredClone"], parts);
@@ -44,7 +47,17 @@ export function init(door, settings) {
   $.streamOf = (body, id) => streams().streamOf(body, id);
   $.readAll = (stream) => streams().readAll(stream);
   makeFazt(config.blocking);
-  const doors = { begin, settle, refuse, fire, credit, chunk, cancel, forget, beginWork };
-  if (config.classic) Object.assign(doors, native.part("classic")($, native, config));
-  return doors;
+  const doors = { settle, refuse, fire };
+  if (!config.classic) {
+    expose(web().globals);
+    return Object.assign(doors, web().doors);
+  }
+  // A classic script has a realm of its own, which is made for it: what it does not name is not there.
+  exposeLazily(WEB, () => web().globals);
+  for (const name of ["credit", "chunk", "cancel", "forget"]) doors[name] = (...args) => $.classes && web().doors[name](...args);
+  return Object.assign(doors, native.part("classic")($, native, config));
 }
+const WEB = [
+  "Event", "CustomEvent", "EventTarget", "AbortSignal", "AbortController", "Headers", "URL", "URLSearchParams",
+  "Request", "Response", "TextEncoder", "TextDecoder", "fetch",
+];

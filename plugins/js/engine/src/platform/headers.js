@@ -1,36 +1,5 @@
 // Headers (fetch.spec.whatwg.org §5.1). A list of pairs in one array, or still the text of the frame.
 
-const NAMES = new Map();
-
-/** The lower-case form of a header's name; throws if it is none. Remembers what apps use all the time. */
-function headerName(name) {
-  if (typeof name !== "string") name = String(name);
-  let lower = NAMES.get(name);
-  if (lower === undefined) {
-    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw new TypeError(`Header name is not valid: ${name}`);
-    lower = name.toLowerCase();
-    if (NAMES.size > 256) NAMES.clear();
-    NAMES.set(name, lower);
-  }
-  return lower;
-}
-
-const VALUES = new Set();
-
-/** A header's value without white space around it; throws if it cannot be sent. */
-function headerValue(value) {
-  if (typeof value !== "string") value = String(value);
-  if (VALUES.has(value)) return value;
-  const known = value;
-  value = value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
-  if (/[\0\r\n\u0100-\uffff]/.test(value)) throw new TypeError("Header value is not valid");
-  if (value === known && value.length < 64) {
-    if (VALUES.size > 256) VALUES.clear();
-    VALUES.add(value);
-  }
-  return value;
-}
-
 /** The pairs of whatever initialises headers, each given to `add`. */
 function eachHeader(init, add) {
   if (init instanceof Headers) {

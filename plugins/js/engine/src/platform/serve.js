@@ -183,17 +183,6 @@ $.incomingBytes = async (id) => {
   for (let bytes; (bytes = await nextChunk(id)) !== undefined;) chunks.push(bytes);
   return joined(chunks);
 };
-function joined(chunks) {
-  if (chunks.length === 1) return chunks[0];
-  const all = new Uint8Array(chunks.reduce((size, bytes) => size + bytes.length, 0));
-  let at = 0;
-  for (const bytes of chunks) {
-    all.set(bytes, at);
-    at += bytes.length;
-  }
-  return all;
-}
-
 /** The client left, or the time is up; called by the engine. */
 function cancel(id, text) {
   const reason = new DOMException(text, "AbortError");
@@ -220,34 +209,9 @@ function forget(id, timersOfIt) {
   outgoing.delete(id);
 }
 
-function fail(id, error, code = "FUNCTION_ERROR") {
-  let head, stack = "";
-  if (error !== null && typeof error === "object" && typeof error.message === "string") {
-    head = `${error.name ?? "Error"}: ${error.message}`;
-    stack = typeof error.stack === "string" ? error.stack : "";
-    for (let cause = error.cause, depth = 0; cause !== undefined && depth < 4; cause = cause?.cause, depth++) {
-      stack += "\nCaused by " + (cause instanceof Error ? `${cause.name}: ${cause.message}\n${cause.stack ?? ""}` : inspect(cause));
-    }
-  } else if (error === null) head = "null was thrown: by the script, or because its memory (js.memory_bytes) is used up";
-  else head = "Uncaught " + inspect(error);
-  native.fail(id, code, head, stack);
-}
-
 // Jobs and events.
 
 const isFunction = (value) => typeof value === "function";
-
-/** `job` as handlers see it. */
-function makeJob(text) {
-  const job = parse(text);
-  for (const name of indexOf.keys()) {
-    if (!name.startsWith("job.")) continue;
-    const method = name.slice(4), index = indexOf.get(name);
-    if (method === "cancelled") Object.defineProperty(job, method, { enumerable: true, get: () => callSync(index, [job.id]) });
-    else job[method] = (...args) => callSync(index, [job.id, ...args]);
-  }
-  return job;
-}
 
 /** Runs a handler of a module; called by the engine. */
 function beginWork(id, path, kind, name, text) {
@@ -268,5 +232,3 @@ function beginWork(id, path, kind, name, text) {
     return value;
   }).then((value) => outcome(id, value)).catch((error) => fail(id, error));
 }
-function outcome(id, value) { native.outcome(id, value === undefined ? "" : encodeValue(value)); }
-$.serve = { fail, send, outcome, makeJob };

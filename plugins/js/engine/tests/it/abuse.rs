@@ -137,6 +137,27 @@ fn what_never_settles_is_told_at_once() {
 }
 
 #[test]
+fn what_nothing_can_interrupt_is_bounded_or_refused() {
+    let mut cell = Cell::new(&[(
+        "api/main.js",
+        "const attempt = async (run) => { try { await run(); return 'done'; } catch (error) { return error.name; } };
+         export default async () => Response.json([
+           await attempt(async () => {
+             const key = await crypto.subtle.importKey('raw', new Uint8Array(1), 'PBKDF2', false, ['deriveBits']);
+             await crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-256', salt: new Uint8Array(1), iterations: 3000000 }, key, 256);
+           }),
+           await attempt(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)),
+           await attempt(() => 2n ** 100000000n),
+           await attempt(() => crypto.getRandomValues(new Uint8Array(70000))),
+         ]);",
+    )]);
+    assert_eq!(
+        cell.get("/").text(),
+        r#"["OperationError","TypeError","RangeError","QuotaExceededError"]"#
+    );
+}
+
+#[test]
 fn timers_are_bounded_and_end_with_their_request() {
     let mut cell = Cell::new(&[(
         "api/main.js",

@@ -22,7 +22,6 @@ pub(crate) struct Collection {
     pub(crate) count: u64,
     pub(crate) bytes: u64,
     /// Of the newest write to any of its documents.
-    #[expect(dead_code, reason = "transactions follow")]
     pub(crate) version: u64,
     /// Whether words are kept of what is written from now on.
     pub(crate) is_searched: bool,
