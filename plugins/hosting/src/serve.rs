@@ -73,9 +73,13 @@ impl Handler for Serve {
     }
 }
 
-/// Whether the app's own code answers: there is some, and no file is called so.
+/// Whether the app's own code answers: there is some, and nothing else would.
 fn is_for_server(index: &Index, request: &Request) -> bool {
-    index.has_server && !index.has(request.path())
+    index.has_server
+        && matches!(
+            index.resolve(request.path(), index.routing),
+            Resolution::NotFound | Resolution::NotFoundPage(_)
+        )
 }
 
 impl Serve {
