@@ -38,6 +38,7 @@ use crate::routing::{self, Router};
 use crate::secrets::Secrets;
 use crate::tasks::Tasks;
 use crate::telemetry::{Level, Telemetry};
+use crate::workers::{Program, Workers};
 
 /// How a node is booted.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub struct BootOptions {
     pub clock: Arc<dyn Clock>,
     /// What lies outside of the node.
     pub outside: Outside,
+    /// What is started as a worker process; without it there are none.
+    pub workers: Option<Program>,
 }
 
 impl BootOptions {
@@ -76,6 +79,7 @@ impl BootOptions {
             log_level: Level::Info,
             clock: Arc::new(SystemClock::new()),
             outside: Outside::default(),
+            workers: None,
         }
     }
 }
@@ -174,6 +178,8 @@ impl Kernel {
             .and_then(|port| u16::try_from(port.as_u64()?).ok())
             .filter(|port| *port != 0 && *port != 80);
         let address = Address { domain: config.text("server.domain").into(), scheme: "http", port };
+        let workers =
+            Arc::new(Workers::new(options.workers, runtime.clone(), Arc::clone(&options.clock))?);
         let core = Arc::new_cyclic(|weak: &Weak<Core>| Core {
             mode: options.mode,
             cartridge: cartridge.clone(),
@@ -195,6 +201,7 @@ impl Kernel {
             jobs: Jobs::new(cartridge),
             probes: Probes::default(),
             rechecks: Rechecks::default(),
+            workers,
         });
         let parts = control::parts(Arc::downgrade(&core));
         let instance = fazt_sdk::export::assemble(&parts.manifest, parts.started)?;

@@ -27,6 +27,7 @@ use crate::routing::LOCAL_DOMAIN;
 use crate::secrets::Secrets;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
+use crate::workers::Workers;
 
 /// How long one request may take, from its head to the response's.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     /// What the node asks itself under the names of its domains, and when it asks again.
     pub(crate) probes: Probes,
     pub(crate) rechecks: Rechecks,
+    /// Child processes of plugins.
+    pub(crate) workers: Arc<Workers>,
 }
 
 /// Where the node is reached.

@@ -27,6 +27,7 @@ mod routing;
 mod secrets;
 mod tasks;
 mod telemetry;
+pub mod workers;
 
 pub use boot::{
     AdminRequest, AdminResponse, BootOptions, Connection, Kernel, Serving, manifests, restore,

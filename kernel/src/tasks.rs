@@ -22,7 +22,7 @@ const BACKOFF_LAST: Duration = Duration::from_secs(5 * 60);
 const HEALTHY_RUN: Duration = Duration::from_secs(60);
 
 /// The most tasks that one owner may have.
-const TASKS_PER_OWNER_MAX: usize = 64;
+const TASKS_PER_OWNER_MAX: usize = 128;
 
 /// The tasks of one owner: the kernel, or one plugin.
 #[derive(Debug)]

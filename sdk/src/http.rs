@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use abi_stable::std_types::{ROption, RResult, RVec};
+use abi_stable::std_types::{RBox, ROption, RResult, RVec};
 use bytes::Bytes;
 use fazt_abi::FfiFuture;
 use fazt_abi::abi_stable;
@@ -290,7 +290,8 @@ impl Body {
             RawResponseBody::Stream(body) => Self(Inner::Remote(body)),
             RawResponseBody::Empty
             | RawResponseBody::Blob { .. }
-            | RawResponseBody::WebSocket(_) => Self::empty(),
+            | RawResponseBody::WebSocket(_)
+            | RawResponseBody::Pass(_) => Self::empty(),
         }
     }
 
@@ -430,6 +431,18 @@ impl Response {
             status: 101,
             head: Head::Fields(Vec::new()),
             body: RawResponseBody::WebSocket(crate::socket::handler(handler)),
+        }
+    }
+
+    /// No answer: the request goes on to the next route that matches its path, of whichever plugin.
+    /// When there is none, nothing is found. For requests whose body nobody has touched.
+    #[must_use]
+    pub fn pass(request: Request) -> Self {
+        let raw = RawRequest { head: request.head, body: request.body.into_raw() };
+        Self {
+            status: 404,
+            head: Head::Fields(Vec::new()),
+            body: RawResponseBody::Pass(RBox::new(raw)),
         }
     }
 

@@ -58,6 +58,10 @@ pub struct Route {
     /// says so, and then the handler checks `Call::check_app`.
     #[serde(default)]
     pub for_app_keys: bool,
+    /// Whether it comes after all others, also after those that are less literal: it sees what they
+    /// pass on with `Response::pass`.
+    #[serde(default)]
+    pub fallback: bool,
 }
 
 impl Route {
@@ -71,6 +75,7 @@ impl Route {
             unhurried: false,
             scope: None,
             for_app_keys: pattern.contains("{app}"),
+            fallback: false,
         }
     }
 
@@ -121,6 +126,13 @@ impl Route {
         let default =
             if self.method == Some(Method::Get) { Scope::Read } else { Scope::Admin }.name();
         self.scope.as_deref().unwrap_or(default)
+    }
+
+    /// It comes after all others, and sees what they pass on.
+    #[must_use]
+    pub fn fallback(mut self) -> Self {
+        self.fallback = true;
+        self
     }
 
     /// Everybody may pass.

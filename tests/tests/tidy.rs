@@ -182,7 +182,9 @@ fn arrows_between_crates_point_one_way() {
     let mut wrong = Vec::new();
     for plugin in plugin_folders() {
         for name in dependencies(&format!("plugins/{plugin}/Cargo.toml")) {
-            if name.starts_with("fazt-") && name != "fazt-sdk" {
+            // A crate inside the plugin's own folder is part of it.
+            let own = format!("fazt-{plugin}-");
+            if name.starts_with("fazt-") && name != "fazt-sdk" && !name.starts_with(&own) {
                 wrong.push(format!("plugins/{plugin} depends on {name}"));
             }
             if matches!(
@@ -277,6 +279,7 @@ fn unsafe_code_stays_at_the_boundary() {
         .filter(|path| {
             !path.starts_with("sdk/abi/")
                 && path != "kernel/src/edge/prepared.rs"
+                && path != "kernel/src/workers/descriptors.rs"
                 && path != "plugins/js/engine/src/raw.rs"
                 && !path.starts_with("tests/")
         })

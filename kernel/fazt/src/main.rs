@@ -28,8 +28,13 @@ mod upload;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let environment = environment::Environment::read();
     let words: Vec<_> = std::env::args_os().collect();
+    // A worker is to have one thread and nothing open: it goes its own way before anything else.
+    let rest = words.get(1..).unwrap_or_default();
+    if let Some(code) = fazt_kernel::workers::worker_main(rest, plugins::built_in) {
+        return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
+    }
+    let environment = environment::Environment::read();
     let terminal = output::Terminal::detect(environment.no_color);
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut output = output::Output::new(&mut out, &mut err, terminal);

@@ -64,6 +64,7 @@ mod routes;
 mod set_credentials;
 mod sql_run;
 mod status;
+mod worker_list;
 
 pub(crate) use cartridge_backup::remove_unfinished as remove_unfinished_backups;
 use std::sync::{Arc, Weak};
@@ -74,7 +75,9 @@ use fazt_sdk::manifest::{Binding, Manifest};
 use fazt_sdk::operation::{Operate, Operation};
 use fazt_sdk::plugin::Started;
 use fazt_sdk::route::Route;
-use fazt_sdk::services::{AppDataApi, AppsApi, EgressApi, JobsApi, SchedulesApi};
+use fazt_sdk::services::{
+    AppDataApi, AppsApi, BindingsApi, EgressApi, JobsApi, SchedulesApi, WorkersApi,
+};
 use fazt_sdk::setting::Setting;
 use fazt_sdk::{Error, Result};
 
@@ -84,6 +87,8 @@ use crate::directory::AppsService;
 use crate::egress::EgressService;
 use crate::jobs::{JobsService, SchedulesService};
 use crate::registry::KERNEL;
+use crate::registry::bindings::BindingsService;
+use crate::workers::WorkersService;
 
 /// The kernel's manifest and handlers, while they are put together.
 pub(crate) struct Parts {
@@ -130,6 +135,8 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let manifest = Manifest::new(KERNEL, env!("CARGO_PKG_VERSION"))
         .about("The node itself: cartridge, directory, owner, settings, plugins")
         .provides::<AppsApi>()
+        .provides::<BindingsApi>()
+        .provides::<WorkersApi>()
         .provides::<EgressApi>()
         .provides::<JobsApi>()
         .provides::<SchedulesApi>()
@@ -141,6 +148,8 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let script = egress.clone();
     let started = Started::new()
         .provide(AppsApi::of(AppsService(core.clone())))
+        .provide(BindingsApi::of(BindingsService::new(core.clone())))
+        .provide(WorkersApi::of(WorkersService(core.clone())))
         .provide(EgressApi::of(egress))
         .provide(JobsApi::of(JobsService(core.clone())))
         .provide(SchedulesApi::of(SchedulesService(core.clone())))
@@ -152,6 +161,7 @@ pub(crate) fn parts(core: Weak<Core>) -> Parts {
     let parts = Parts { manifest, started, core };
     let all: &[fn(Parts) -> Parts] = &[
         status::add,
+        worker_list::add,
         key_create::add,
         key_list::add,
         key_remove::add,

@@ -100,7 +100,7 @@ pub(super) async fn check(
         // RFC 9110 §15.3.5, §15.4.5.
         _ if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Content::Empty,
         RawResponseBody::Empty if is_head => claimed.map_or(Content::Empty, Content::Omitted),
-        RawResponseBody::Empty => Content::Empty,
+        RawResponseBody::Empty | RawResponseBody::Pass(_) => Content::Empty,
         RawResponseBody::Full(bytes) if is_head => Content::Omitted(bytes.as_slice().len() as u64),
         RawResponseBody::Full(bytes) => Content::Full(bytes.into()),
         RawResponseBody::Blob { len, .. } if is_head => Content::Omitted(len),

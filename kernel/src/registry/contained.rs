@@ -38,7 +38,8 @@ pub(crate) fn contain(inside: Inside, response: RawResponse) -> RawResponse {
         }
         done @ (RawResponseBody::Empty
         | RawResponseBody::Full(_)
-        | RawResponseBody::Blob { .. }) => done,
+        | RawResponseBody::Blob { .. }
+        | RawResponseBody::Pass(_)) => done,
     };
     RawResponse { body, ..response }
 }

@@ -306,6 +306,7 @@ impl Registry {
         running.tasks.stop(DRAIN).await;
         let stopped = tokio::time::timeout(DRAIN, running.instance.stop()).await;
         running.alive.store(false, Ordering::Release);
+        core.workers.end_of(&running.name);
         match stopped {
             Ok(RResult::ROk(())) => Ok(()),
             Ok(RResult::RErr(error)) => Err(Error::from(error)

@@ -7,6 +7,7 @@
 //!
 //! `life.rs` starts and stops, `composition.rs` changes what there is.
 
+pub(crate) mod bindings;
 mod composition;
 pub(crate) mod contained;
 mod elf;
@@ -18,7 +19,7 @@ mod store;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
@@ -119,6 +120,8 @@ pub(crate) struct Registry {
     entries: Mutex<Entries>,
     libraries: Libraries,
     table: ArcSwap<Table>,
+    /// Counts the changes of what runs.
+    generation: AtomicU64,
     /// One change of the composition at a time.
     changing: tokio::sync::Mutex<()>,
     /// Set once everything is to be stopped: nothing starts any more.
@@ -137,6 +140,7 @@ impl Registry {
             entries: Mutex::default(),
             libraries: Libraries::default(),
             table: ArcSwap::default(),
+            generation: AtomicU64::new(0),
             changing: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
             core,
@@ -172,6 +176,11 @@ impl Registry {
                 .with_code("NO_SUCH_PLUGIN")
             })
         })
+    }
+
+    /// Grows with every change of what runs.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The routes of all running plugins.
@@ -268,5 +277,6 @@ impl Registry {
                 .collect()
         });
         self.table.store(Arc::new(Table::build(&running)));
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }

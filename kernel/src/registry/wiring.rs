@@ -196,7 +196,10 @@ pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>)
         let routes = manifest
             .routes
             .iter()
-            .map(|route| address(route.surface, route.method, &route.pattern));
+            .map(|route| {
+                let address = address(route.surface, route.method, &route.pattern);
+                if route.fallback { format!("{address} as a fallback") } else { address }
+            });
         let operations = manifest
             .operations
             .iter()

@@ -201,7 +201,7 @@ fn find(core: &Core, call: &Call, mut request: EdgeRequest) -> std::result::Resu
             }
             shift(&mut captures, request.raw.head.path.start);
             request.raw.head.captures = captures.into();
-            Ok(Way::Route(start(entry, call, request)?))
+            Ok(Way::Route(start(entry, call, request.raw)?))
         }
         Target::Operation(operation) => {
             if operation.unhurried {

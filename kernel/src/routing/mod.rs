@@ -19,8 +19,8 @@ pub(crate) mod table;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use abi_stable::std_types::RResult;
-use fazt_abi::http::{RawRequestHead, RawResponse, Span};
+use abi_stable::std_types::{RBox, RResult};
+use fazt_abi::http::{RawRequest, RawRequestHead, RawResponse, RawResponseBody, Span};
 use fazt_sdk::call::{Call, CallBuilder, RequestId};
 use fazt_sdk::http::Method;
 use fazt_sdk::route::{Surface, Visibility};
@@ -28,7 +28,7 @@ use fazt_sdk::{AppId, Error, Result};
 use http::HeaderValue;
 
 use crate::Core;
-use crate::edge::{self, EdgeRequest, Gateway, Shape};
+use crate::edge::{self, BodyLimit, EdgeRequest, Gateway, Shape};
 use crate::registry::contained::{contain, stopped};
 use crate::registry::gate::Inside;
 use split::Visit;
@@ -139,31 +139,38 @@ impl Router {
         if request.carries_credentials {
             remove_credentials(&mut request.raw.head);
         }
-        match self.dispatch(surface, app, request) {
-            Ok(Some(dispatch)) => match dispatch.answer().await {
-                Ok(response) => response,
-                Err(error) => fail(&self.core, &error, shape(), request_id),
-            },
-            Ok(None) => pages::not_found(),
-            Err(Refused::Methods(methods)) => {
-                edge::method_not_allowed(&methods, shape(), request_id)
+        let EdgeRequest { mut raw, body_limit, .. } = request;
+        let mut asked = Asked { surface, app, method, request_id, body_limit, passed: 0 };
+        loop {
+            match self.dispatch(&asked, raw) {
+                Ok(Some(dispatch)) => match dispatch.answer().await {
+                    Ok(RawResponse { body: RawResponseBody::Pass(passed), .. }) => {
+                        raw = RBox::into_inner(passed);
+                        asked.passed += 1;
+                    }
+                    Ok(response) => return response,
+                    Err(error) => return fail(&self.core, &error, shape(), request_id),
+                },
+                Ok(None) => return pages::not_found(),
+                Err(Refused::Methods(methods)) => {
+                    return edge::method_not_allowed(&methods, shape(), request_id);
+                }
+                Err(Refused::Error(error)) => return fail(&self.core, &error, shape(), request_id),
             }
-            Err(Refused::Error(error)) => fail(&self.core, &error, shape(), request_id),
         }
     }
 
     /// Finds the plugin and starts its answer. Nothing is awaited here, so the table is not held.
     fn dispatch(
         &self,
-        surface: Surface,
-        app: Option<AppId>,
-        mut request: EdgeRequest,
+        asked: &Asked,
+        mut raw: RawRequest,
     ) -> std::result::Result<Option<Dispatch>, Refused> {
         let table = self.core.registry.table();
         let mut captures = Vec::new();
         let entry = {
-            let path = head::text(&request.raw.head, request.raw.head.path);
-            match table.find(surface, request.method, path, &mut captures) {
+            let path = head::text(&raw.head, raw.head.path);
+            match table.find_after(asked.passed, asked.surface, asked.method, path, &mut captures) {
                 Found::Entry(entry)
                     if entry.pattern.first_literal().is_none() && is_reserved(path) =>
                 {
@@ -181,17 +188,28 @@ impl Router {
             )));
         }
         if route.body_bytes_max > 0 {
-            request.body_limit.set(route.body_bytes_max).map_err(Refused::Error)?;
+            asked.body_limit.set(route.body_bytes_max).map_err(Refused::Error)?;
         }
-        shift(&mut captures, request.raw.head.path.start);
-        request.raw.head.captures = captures.into();
+        shift(&mut captures, raw.head.path.start);
+        raw.head.captures = captures.into();
         let call =
-            CallBuilder::new(fazt_sdk::call::Principal::Anonymous, request.request_id.number())
-                .app(app)
+            CallBuilder::new(fazt_sdk::call::Principal::Anonymous, asked.request_id.number())
+                .app(asked.app)
                 .deadline_ns(self.core.deadline_ns())
                 .build();
-        start(entry, &call, request).map(Some).map_err(Refused::Error)
+        start(entry, &call, raw).map(Some).map_err(Refused::Error)
     }
+}
+
+/// What is known of a request besides what plugins see.
+struct Asked {
+    surface: Surface,
+    app: Option<AppId>,
+    method: Method,
+    request_id: RequestId,
+    body_limit: BodyLimit,
+    /// How many routes had it and passed it on.
+    passed: usize,
 }
 
 /// Why nobody was asked for an answer.
@@ -260,9 +278,9 @@ fn place(core: &Core, request: &EdgeRequest) -> Place {
 }
 
 /// Starts the answer of a plugin.
-fn start(entry: &Entry, call: &Call, request: EdgeRequest) -> Result<Dispatch> {
+fn start(entry: &Entry, call: &Call, request: RawRequest) -> Result<Dispatch> {
     let inside = entry.plugin.enter()?;
-    let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request.raw);
+    let answer = entry.plugin.instance.handle(entry.number, call.as_raw(), request);
     Ok(Dispatch { inside, answer })
 }
 

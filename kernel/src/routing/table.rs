@@ -94,6 +94,18 @@ impl Table {
         path: &str,
         captures: &mut Vec<Span>,
     ) -> Found<'_> {
+        self.find_after(0, surface, method, path, captures)
+    }
+
+    /// The line for this request after `passed` others, which had it and passed it on.
+    pub(crate) fn find_after(
+        &self,
+        mut passed: usize,
+        surface: Surface,
+        method: Method,
+        path: &str,
+        captures: &mut Vec<Span>,
+    ) -> Found<'_> {
         let lines = match surface {
             Surface::App => &self.app,
             Surface::Node => &self.node,
@@ -107,13 +119,13 @@ impl Table {
                 continue;
             }
             match entry.method {
-                None => return Found::Entry(entry),
                 Some(allows)
-                    if allows == method || (allows == Method::Get && method == Method::Head) =>
+                    if allows != method && (allows != Method::Get || method != Method::Head) =>
                 {
-                    return Found::Entry(entry);
+                    allowed.push(allows);
                 }
-                Some(allows) => allowed.push(allows),
+                Some(_) | None if passed == 0 => return Found::Entry(entry),
+                Some(_) | None => passed -= 1,
             }
         }
         if allowed.is_empty() { Found::Nothing } else { Found::OtherMethods(allowed) }
@@ -157,5 +169,7 @@ impl Lines {
 }
 
 fn sort(entries: &mut [Entry]) {
-    entries.sort_by_key(|entry| entry.pattern.specificity());
+    let is_fallback =
+        |entry: &Entry| matches!(&entry.target, Target::Route(route) if route.fallback);
+    entries.sort_by_key(|entry| (is_fallback(entry), entry.pattern.specificity()));
 }

@@ -13,6 +13,7 @@ use fazt_sdk::host::Host;
 use fazt_sdk::prelude::{Call, Principal, Scope};
 use fazt_sdk::service::Service;
 use fazt_sdk::services::apps::{App, Apps as _, AppsApi};
+use fazt_sdk::services::{CodeCheck as _, CodeCheckApi};
 use fazt_sdk::{AppId, Error, Result};
 use futures_util::lock::Mutex;
 use schemars::JsonSchema;
@@ -192,7 +193,25 @@ impl Deploys {
             self.clear(app.id).await?;
             return Err(removed());
         }
-        Ok(answer(&pending, &app, &deployment, complete.warnings))
+        let mut warnings = complete.warnings;
+        let label = pending.is_preview.then(|| deployment.preview.as_str().to_owned());
+        warnings.extend(self.code_problems(call, app.id, label).await);
+        Ok(answer(&pending, &app, &deployment, warnings))
+    }
+
+    /// What whoever runs code says of the code that was deployed. It is stored and served all the same:
+    /// files do not depend on code.
+    async fn code_problems(&self, call: &Call, app: AppId, preview: Option<String>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for checker in self.host.contributions::<CodeCheckApi>().unwrap_or_default() {
+            match checker.check(call, app, preview.clone()).await {
+                Ok(found) => problems.extend(found),
+                Err(error) => {
+                    problems.push(format!("the app's code was not checked: {}", error.message()));
+                }
+            }
+        }
+        problems
     }
 
     pub(crate) fn new_id(&self) -> Result<DeploymentId> {

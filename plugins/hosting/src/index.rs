@@ -24,6 +24,8 @@ pub(crate) struct Index {
     pub(crate) deployment: DeploymentId,
     pub(crate) routing: Routing,
     pub(crate) rules: Arc<SiteRules>,
+    /// Whether a `main.js` at the root, which is server code, answers what is no file.
+    pub(crate) has_server: bool,
     files: HashMap<Box<str>, File, RandomState>,
     /// Folders whose page is reached with a `/` at the end.
     folders: HashSet<Box<str>, RandomState>,
@@ -46,14 +48,23 @@ impl Index {
     ) -> Self {
         let routing = if is_spa { Routing::SinglePage } else { Routing::Files };
         let folders = folders_with_files(&files);
+        let is_server = |file: &StoredFile| {
+            &*file.path == "main.js" && file.entry.visibility == Visibility::Server
+        };
+        let has_server = files.iter().any(is_server);
         let named = |StoredFile { path, entry, variants }| (path, File { entry, variants });
         let files = files.into_iter().map(named).collect();
-        Self { deployment, routing, rules, files, folders }
+        Self { deployment, routing, rules, has_server, files, folders }
     }
 
     /// The file at the canonical `path`, and that path.
     pub(crate) fn get(&self, path: &str) -> Option<(&str, &File)> {
         self.files.get_key_value(path).map(|(path, file)| (&**path, file))
+    }
+
+    /// All files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &File)> {
+        self.files.iter().map(|(path, file)| (&**path, file))
     }
 
     /// What answers `path`, which starts with `/`.

@@ -67,7 +67,7 @@ use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
-use fazt_sdk::services::{AppDataApi, AppsApi, BlobRefsApi, SitesApi};
+use fazt_sdk::services::{AppDataApi, AppsApi, BlobRefsApi, CodeCheckApi, SitesApi};
 
 use crate::admission::Admission;
 use crate::begin_upload::{LIST_BYTES_MAX, TakeList};
@@ -108,6 +108,7 @@ impl Plugin for Hosting {
         let manifest = Manifest::new(NAME, env!("CARGO_PKG_VERSION"))
             .about("Static sites: deployments, rollback and serving")
             .requires::<AppsApi>()
+            .uses::<CodeCheckApi>()
             .provides::<SitesApi>()
             .contributes::<AppDataApi>()
             .contributes::<BlobRefsApi>()

@@ -39,7 +39,7 @@ impl Handler for Serve {
         let is_head = match request.raw_method() {
             b"GET" => false,
             b"HEAD" => true,
-            _ => return Ok(pages::method_not_allowed()),
+            _ => return self.other_method(call, request).await,
         };
         let app = match call.app() {
             Some(app) => app,
@@ -56,6 +56,7 @@ impl Handler for Serve {
         }
         if let Some(label) = request.preview() {
             return match self.indexes.preview(app, label).await? {
+                Some(index) if is_for_server(&index, &request) => Ok(Response::pass(request)),
                 Some(index) => self.answer(&Visit::new(&index, &request, is_head, true)),
                 None => Ok(pages::not_found()),
             };
@@ -65,13 +66,36 @@ impl Handler for Serve {
             None => self.indexes.load(app).await?,
         };
         match site {
+            Some(index) if is_for_server(&index, &request) => Ok(Response::pass(request)),
             Some(index) => self.answer(&Visit::new(&index, &request, is_head, false)),
             None => Ok(pages::not_deployed()),
         }
     }
 }
 
+/// Whether the app's own code answers: there is some, and nothing else would.
+fn is_for_server(index: &Index, request: &Request) -> bool {
+    index.has_server
+        && matches!(
+            index.resolve(request.path(), index.routing),
+            Resolution::NotFound | Resolution::NotFoundPage(_)
+        )
+}
+
 impl Serve {
+    /// Files are only read; what else there is to do, the app's own code does.
+    async fn other_method(&self, call: &Call, request: Request) -> Result<Response> {
+        let Some(app) = call.app() else { return Ok(pages::method_not_allowed()) };
+        let site = match request.preview() {
+            Some(label) => self.indexes.preview(app, label).await?,
+            None => self.indexes.load(app).await?,
+        };
+        Ok(match site {
+            Some(index) if index.has_server => Response::pass(request),
+            Some(_) | None => pages::method_not_allowed(),
+        })
+    }
+
     /// The app that the node's own name shows.
     async fn root(&self, call: &Call) -> Result<Option<AppId>> {
         if self.root_app.is_empty() {

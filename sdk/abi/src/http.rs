@@ -1,6 +1,6 @@
 //! Requests, responses, streamed bodies and WebSockets.
 
-use abi_stable::std_types::{ROption, RResult, RVec};
+use abi_stable::std_types::{RBox, ROption, RResult, RVec};
 
 use crate::FfiFuture;
 use crate::bytes::RawBytes;
@@ -135,6 +135,8 @@ pub enum RawResponseBody {
     Stream(RawBody),
     /// No body: the connection becomes a WebSocket that this handler serves.
     WebSocket(RawSocketHandler),
+    /// No answer at all: the request, for whoever is next in the table of routes.
+    Pass(RBox<RawRequest>),
 }
 
 /// A response as it crosses.

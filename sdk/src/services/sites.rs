@@ -45,6 +45,31 @@ pub struct SiteFile {
     pub content: Option<Bytes>,
 }
 
+/// A file that may be code.
+#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+pub struct CodeFile {
+    /// Its canonical path.
+    pub path: String,
+    /// SHA-256 of the content.
+    pub hash: [u8; 32],
+    /// Bytes of the content.
+    pub size: u64,
+    /// Who may fetch it over HTTP.
+    pub visibility: FileVisibility,
+}
+
+/// The files of a deployment that may be code.
+#[derive(Debug, Clone, PartialEq, Eq, Wire)]
+pub struct SiteCode {
+    /// The deployment.
+    pub deployment: String,
+    /// The files, by path.
+    pub files: Vec<CodeFile>,
+}
+
+/// The endings of files that may be code.
+pub const CODE_ENDINGS: [&str; 7] = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".json"];
+
 /// The largest content that [`Sites::file`] hands out, in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -70,6 +95,22 @@ pub trait Sites {
     ///
     /// Reads memory, and at most 1 MiB of the cartridge for content that is not in memory.
     async fn file(&self, call: &Call, app: AppId, path: &str) -> Result<Option<SiteFile>>;
+    /// The id of the deployment that `app` serves; of the one that `preview`, the label of its own
+    /// host, names. Reads memory, mostly.
+    async fn current(
+        &self,
+        call: &Call,
+        app: AppId,
+        preview: Option<String>,
+    ) -> Result<Option<String>>;
+    /// The files of that deployment that end in one of [`CODE_ENDINGS`]. Their content is in the
+    /// cartridge, under their hash.
+    async fn code(
+        &self,
+        call: &Call,
+        app: AppId,
+        preview: Option<String>,
+    ) -> Result<Option<SiteCode>>;
 }
 
 /// An app serves another deployment from now on: a new one, or an old one after a rollback.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fazt_kernel::{BootOptions, Kernel, Mode};
+use fazt_kernel::{Kernel, Mode};
 use fazt_sdk::command::{Argument, Command};
 use fazt_sdk::http::Method;
 use serde_json::{Map, Value, json};
@@ -62,11 +62,8 @@ async fn develop(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fail
         .tempdir()
         .map_err(|error| Failure::failed(format!("there is no place for the node: {error}")))?;
     let options = || {
-        let mut options = BootOptions::new(home.path().join("dev.db"), Mode::Serve, {
-            let mut all = plugins::built_in();
-            all.push(dev::built_in());
-            all
-        });
+        let mut options = plugins::options(home.path().join("dev.db"), Mode::Serve);
+        options.built_in.push(dev::built_in());
         options.create = true;
         options.settings.insert("server.port".to_owned(), port.clone());
         options

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use fazt_kernel::{BootOptions, Kernel, Mode};
+use fazt_kernel::{Kernel, Mode};
 use fazt_sdk::command::{Argument, Command};
 use serde_json::{Map, Value, json};
 
@@ -83,7 +83,7 @@ async fn try_out(name: &str, site: Site, include_private: bool) -> Result<Value,
         .tempdir()
         .map_err(|error| Failure::failed(format!("there is no place for the check: {error}")))?;
     let cartridge = home.path().join("check.db");
-    let mut options = BootOptions::new(cartridge, Mode::Serve, plugins::built_in());
+    let mut options = plugins::options(cartridge, Mode::Serve);
     options.create = true;
     let kernel = Kernel::boot(options).await?;
     let answer = async {

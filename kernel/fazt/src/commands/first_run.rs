@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use fazt_kernel::{BootOptions, Mode};
+use fazt_kernel::Mode;
 use serde_json::Value;
 
 use super::serving::Serving;
@@ -28,7 +28,7 @@ pub(crate) async fn first_run(run: &mut Run<'_, '_>) -> Result<(), Failure> {
     let is_new = !cartridge.exists();
     let serving = Serving::start(
         || {
-            let mut options = BootOptions::new(&cartridge, Mode::Serve, plugins::built_in());
+            let mut options = plugins::options(&cartridge, Mode::Serve);
             options.create = true;
             options
         },

@@ -4,6 +4,7 @@
 
 mod app_deploy;
 mod app_dev;
+mod app_logs;
 mod app_pull;
 mod app_validate;
 mod cartridge_backup;
@@ -50,6 +51,7 @@ pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> +
 pub(crate) const ALL: &[ClientCommand] = &[
     app_deploy::COMMAND,
     app_dev::COMMAND,
+    app_logs::COMMAND,
     app_pull::COMMAND,
     app_validate::COMMAND,
     cartridge_backup::COMMAND,

@@ -3,7 +3,7 @@
 //! A machine that only deploys has no cartridge yet: the address book makes one, at the default
 //! place.
 
-use fazt_kernel::{BootOptions, Kernel, Mode};
+use fazt_kernel::{Kernel, Mode};
 use fazt_sdk::command::{Argument, Command};
 use fazt_sdk::http::Method;
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ async fn book(run: &Run<'_, '_>) -> Result<(Reached, bool), Failure> {
         return Ok((wanted.here().await?, false));
     }
     let (path, _) = locate::cartridge(None, wanted.environment)?;
-    let mut options = BootOptions::new(&path, Mode::Serve, plugins::built_in());
+    let mut options = plugins::options(&path, Mode::Serve);
     options.create = true;
     let kernel = Kernel::boot(options).await.map_err(|error| {
         Failure::from(error)

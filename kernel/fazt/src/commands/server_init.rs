@@ -1,6 +1,6 @@
 //! `fazt server init`: makes a cartridge with an owner, for a node that is started later.
 
-use fazt_kernel::{BootOptions, Kernel, Mode};
+use fazt_kernel::{Kernel, Mode};
 use fazt_sdk::command::{Argument, Column, Command};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn init(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failure
     let password = secret_input::secret(arguments.text("password"), "password", run.output)?;
 
     // To serve, not for a command: so everybody's tables are there when the first command comes.
-    let mut options = BootOptions::new(&cartridge, Mode::Serve, plugins::built_in());
+    let mut options = plugins::options(&cartridge, Mode::Serve);
     options.create = true;
     let kernel = Kernel::boot(options).await?;
     let made = fill(&kernel, &username, &password, arguments.text("domain")).await;

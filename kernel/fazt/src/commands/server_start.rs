@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fazt_kernel::{BootOptions, Mode};
+use fazt_kernel::Mode;
 use fazt_sdk::command::{Argument, Column, Command};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn start(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failur
     let chosen = arguments.list("plugins").map(<[String]>::to_vec);
     let serving = Serving::start(
         || {
-            let mut options = BootOptions::new(&cartridge, Mode::Serve, plugins::built_in());
+            let mut options = plugins::options(&cartridge, Mode::Serve);
             options.create = true;
             options.plugins.clone_from(&chosen);
             options.settings.clone_from(&settings);

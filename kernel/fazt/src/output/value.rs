@@ -55,7 +55,7 @@ fn rounded(tenths: u128) -> u128 {
 }
 
 /// Milliseconds since 1970 as date and time in UTC.
-pub(super) fn time(milliseconds: u64) -> String {
+pub(crate) fn time(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fazt_kernel::{AdminRequest, BootOptions, Kernel, Mode};
+use fazt_kernel::{AdminRequest, Kernel, Mode};
 
 use super::{Reply, Request, Sending, Transport, body};
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ impl InProcess {
                  or reach a node elsewhere with fazt peer add",
             ));
         }
-        let options = BootOptions::new(cartridge, Mode::Command, plugins::built_in());
+        let options = plugins::options(cartridge, Mode::Command);
         let kernel = Kernel::boot(options).await?;
         Ok(Self { kernel, place: format!("the cartridge {}", cartridge.display()) })
     }

@@ -57,9 +57,9 @@ impl Handler for Answer {
 impl Answer {
     async fn answer(&self, call: &Call, question: Question) -> Result<Reply> {
         let data = || {
-            let mut all = self.host.contributions::<AppDataApi>()?;
-            assert_eq!(all.len(), 1, "hosting alone has tables here");
-            all.pop().ok_or_else(|| Error::unavailable("nobody contributes app data"))
+            let all = self.host.contributions::<AppDataApi>()?;
+            let hosting = all.into_iter().find(|data| data.provider() == "hosting");
+            hosting.ok_or_else(|| Error::unavailable("hosting contributes no app data"))
         };
         let sites = self.host.service::<SitesApi>()?;
         Ok(match question {

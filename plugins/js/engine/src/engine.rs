@@ -2,16 +2,15 @@
 //! processor time that it takes.
 
 use crate::clock;
+use crate::loading::{answer_check, problem_of, strip_all, style_of};
 use crate::native::{number, value};
 use crate::prelude::Prelude;
-use crate::problem::Place;
 use crate::protocol::{
-    CallFailure, FromCell, Init, Problem, Request, Role, STREAM_WINDOW_BYTES, Style, ToCell,
+    CallFailure, FromCell, Init, Request, Role, STREAM_WINDOW_BYTES, Style, ToCell,
 };
 use crate::setup::Setup;
 use crate::shared::{Live, Shared};
-use crate::sources;
-use crate::typescript::{Refused, Stripper, is_typescript};
+use crate::typescript::Refused;
 use crate::world::{Ending, World};
 use crate::{Closed, Port, Wait};
 use bytes::Bytes;
@@ -545,69 +544,4 @@ fn bytes<'js>(ctx: &Ctx<'js>, bytes: &[u8], always: bool) -> Result<Value<'js>> 
         return Ok(Value::new_undefined(ctx.clone()));
     }
     TypedArray::<u8>::new_copy(ctx.clone(), bytes)?.arraybuffer()?.into_js(ctx)
-}
-
-fn problem_of(refused: &Refused) -> Problem<'_> {
-    let Refused { message, place: Place { file, line, column } } = refused;
-    Problem { message, stack: "", file, line: *line, column: *column }
-}
-
-/// Takes the types out of all files that have some.
-fn strip_all(setup: &mut Setup) -> HashMap<String, Refused> {
-    let mut broken = HashMap::new();
-    let mut stripper = None;
-    for (path, file) in &mut setup.files {
-        if file.stripped || !is_typescript(path) {
-            continue;
-        }
-        let ready = match &stripper {
-            Some(ready) => ready,
-            None => match Stripper::new() {
-                Ok(made) => stripper.insert(made),
-                Err(_) => return broken,
-            },
-        };
-        match ready.strip(path, &file.source) {
-            Ok(code) => {
-                file.source = code;
-                file.stripped = true;
-            }
-            Err(refused) => {
-                broken.insert(path.clone(), refused);
-            }
-        }
-    }
-    broken
-}
-
-fn style_of(setup: &Setup, path: &str, role: Role, broken: &mut HashMap<String, Refused>) -> Style {
-    if broken.contains_key(path) {
-        return Style::Broken;
-    }
-    let refused = match setup.files.get(path) {
-        Some(file) => match sources::style(path, &file.source, role, file.stripped) {
-            Ok(style) => return style,
-            Err(refused) => refused,
-        },
-        None => Refused { message: format!("there is no file {path}"), place: Place::default() },
-    };
-    broken.insert(path.to_owned(), refused);
-    Style::Broken
-}
-
-/// Answers [`ToCell::Check`].
-pub(crate) fn answer_check(
-    id: u64,
-    path: &str,
-    source: &str,
-    role: Role,
-    send: impl FnOnce(&FromCell<'_>),
-) {
-    match sources::check(path, source, role) {
-        Ok((style, code)) => {
-            let result = Ok((style, code.as_deref().unwrap_or_default()));
-            send(&FromCell::Checked { id, result });
-        }
-        Err(refused) => send(&FromCell::Checked { id, result: Err(problem_of(&refused)) }),
-    }
 }

@@ -6,6 +6,7 @@
 mod clock;
 mod engine;
 mod libraries;
+mod loading;
 mod modules;
 mod native;
 mod prelude;
@@ -80,7 +81,7 @@ pub fn run(mut port: Box<dyn Port>) {
                     return;
                 }
                 Ok(ToCell::Check { id, path, source, role }) => {
-                    engine::answer_check(id, path, source, role, |answer| {
+                    loading::answer_check(id, path, source, role, |answer| {
                         port.send(answer.to_bytes());
                     });
                 }

@@ -1,0 +1,360 @@
+//! An app's code: the files of one deployment that a cell needs, and which of them answers what.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use fazt_js_engine::protocol::{Role, Style};
+use fazt_sdk::call::Call;
+use fazt_sdk::cartridge::Cartridge;
+use fazt_sdk::service::Service;
+use fazt_sdk::services::apps::{Apps as _, AppsApi};
+use fazt_sdk::services::sites::{CodeFile, FileVisibility, SiteCode, Sites as _, SitesApi};
+use fazt_sdk::{AppId, Result};
+
+use crate::store::Store;
+
+/// The largest file that is taken for code.
+const FILE_BYTES_MAX: u64 = 2 << 20;
+
+/// All code of one app together.
+const CODE_BYTES_MAX: u64 = 16 << 20;
+
+/// Code of so many deployments is kept.
+const KEPT_MAX: usize = 256;
+
+/// In the order in which they are looked for.
+const ENDINGS: [&str; 5] = ["js", "mjs", "ts", "mts", "cjs"];
+
+/// The code of one deployment of an app. What a cell is made from.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) app: AppId,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) deployment: String,
+    /// Path and text, by path.
+    pub(crate) files: Vec<(String, String)>,
+    /// Files that answer requests.
+    pub(crate) entries: Vec<(String, Role)>,
+    /// A JSON object of strings.
+    pub(crate) env: String,
+    /// Of the variables that `env` is made from.
+    env_version: u64,
+    main: Option<u16>,
+    named: HashMap<String, u16>,
+    root: Option<u16>,
+    /// What the first cell found out.
+    styles: OnceLock<Vec<Style>>,
+}
+
+impl Code {
+    /// The entry that answers `path`, which starts with `/api`.
+    pub(crate) fn api(&self, path: &str) -> Option<u16> {
+        let named = || {
+            let name = path.strip_prefix("/api/")?.split('/').next()?;
+            self.named.get(name).copied()
+        };
+        self.main.or_else(named)
+    }
+
+    /// The entry that answers what is no file.
+    pub(crate) fn root(&self) -> Option<u16> {
+        self.root
+    }
+
+    pub(crate) fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// How entry `number` is run, once a cell has said so.
+    pub(crate) fn style(&self, number: u16) -> Option<Style> {
+        self.styles.get()?.get(usize::from(number)).copied()
+    }
+
+    pub(crate) fn learn(&self, styles: &[Style]) {
+        // Every cell of the same code says the same.
+        drop(self.styles.set(styles.to_vec()));
+    }
+
+    /// Whether the requests of some entry share a cell.
+    pub(crate) fn shares(&self) -> bool {
+        self.styles.get().is_none_or(|styles| styles.contains(&Style::Module))
+    }
+}
+
+/// By app and deployment; nothing for one that has no code.
+type Kept = HashMap<(AppId, String), Option<Arc<Code>>>;
+
+/// The code of all apps that were asked for lately.
+pub(crate) struct Codes {
+    cartridge: Cartridge,
+    sites: Service<SitesApi>,
+    apps: Service<AppsApi>,
+    store: Store,
+    kept: Mutex<Kept>,
+}
+
+impl Codes {
+    pub(crate) fn new(
+        cartridge: Cartridge,
+        sites: Service<SitesApi>,
+        apps: Service<AppsApi>,
+        store: Store,
+    ) -> Self {
+        Self { cartridge, sites, apps, store, kept: Mutex::default() }
+    }
+
+    fn kept<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {
+        work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The code that answers for `app` now, or in its preview; nothing when it has none.
+    ///
+    /// # Errors
+    /// What the hosting plugin and the cartridge say.
+    pub(crate) async fn find(
+        &self,
+        call: &Call,
+        app: AppId,
+        preview: Option<&str>,
+    ) -> Result<Option<Arc<Code>>> {
+        let preview = preview.map(str::to_owned);
+        let Some(deployment) = self.sites.current(call, app, preview.clone()).await? else {
+            return Ok(None);
+        };
+        let key = (app, deployment);
+        let env_version = self.store.env_version(app);
+        if let Some(found) = self.kept(|kept| kept.get(&key).cloned()) {
+            match found {
+                None => return Ok(None),
+                Some(code) if code.env_version == env_version => return Ok(Some(code)),
+                Some(_) => {}
+            }
+        }
+        let Some(site) = self.sites.code(call, app, preview).await? else { return Ok(None) };
+        let key = (app, site.deployment.clone());
+        let code = self.read(call, app, site, env_version).await?.map(Arc::new);
+        self.kept(|kept| {
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
+            kept.insert(key, code.clone());
+        });
+        Ok(code)
+    }
+
+    async fn read(
+        &self,
+        call: &Call,
+        app: AppId,
+        site: SiteCode,
+        env_version: u64,
+    ) -> Result<Option<Code>> {
+        let entries = entries(&site.files);
+        let has_jobs = site.files.iter().any(|file| file.path.starts_with("jobs/"));
+        if entries.is_empty() && !has_jobs {
+            return Ok(None);
+        }
+        let files = self.cartridge.scan(move |reader| {
+            let read = |file: &CodeFile| -> Result<Option<String>> {
+                if file.size == 0 {
+                    return Ok(Some(String::new()));
+                }
+                let text = reader.blob(&file.hash, 0, file.size, |bytes| {
+                    std::str::from_utf8(bytes).ok().map(str::to_owned)
+                })?;
+                Ok(text)
+            };
+            gather(&site.files, read).map(|files| (site.deployment.clone(), files))
+        });
+        let (deployment, files) = files.await?;
+        let record = self.apps.find(call, &app.to_string()).await?;
+        let url = record.as_ref().and_then(|app| app.urls.first().cloned()).unwrap_or_default();
+        let env = self.store.environment(app)?;
+        let find = |wanted: &str| {
+            (0..)
+                .zip(&entries)
+                .find(|(_, (path, _))| stem(path) == wanted)
+                .map(|(number, _)| number)
+        };
+        let named = (0..).zip(&entries).filter_map(|(number, (path, role))| {
+            let name = stem(path).strip_prefix("api/")?;
+            (*role == Role::Api).then(|| (name.to_owned(), number))
+        });
+        Ok(Some(Code {
+            app,
+            name: record.map(|app| app.name).unwrap_or_default(),
+            url,
+            deployment,
+            files,
+            env,
+            env_version,
+            main: find("api/main"),
+            root: find("main"),
+            named: named.collect(),
+            entries,
+            styles: OnceLock::new(),
+        }))
+    }
+}
+
+/// A path without its ending.
+fn stem(path: &str) -> &str {
+    path.rsplit_once('.').map_or(path, |(stem, _)| stem)
+}
+
+/// The files that answer requests: `api/main`, else each file right below `api/`; `main.js` at the root
+/// when the app says that it is for the server.
+fn entries(files: &[CodeFile]) -> Vec<(String, Role)> {
+    let order = |path: &str| {
+        ENDINGS.iter().position(|ending| path.rsplit_once('.').map(|(_, is)| is) == Some(ending))
+    };
+    let mut api: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut root = None;
+    for file in files {
+        let Some(rank) = order(&file.path) else { continue };
+        if file.path == "main.js" && file.visibility == FileVisibility::Server {
+            root = Some((file.path.clone(), Role::Root));
+        }
+        let Some(name) = file.path.strip_prefix("api/") else { continue };
+        if name.contains('/') || file.size > FILE_BYTES_MAX {
+            continue;
+        }
+        let best = api.entry(stem(&file.path)).or_insert(&file.path);
+        if order(best).is_some_and(|before| rank < before) {
+            *best = &file.path;
+        }
+    }
+    let api: Vec<_> = match api.get("api/main") {
+        Some(main) => vec![(*main).to_owned()],
+        None => api.values().map(|path| (*path).to_owned()).collect(),
+    };
+    api.into_iter().map(|path| (path, Role::Api)).chain(root).collect()
+}
+
+/// The files that a cell needs: what stays on the server, and what that refers to by a relative path,
+/// however many steps away. What a browser gets only is not carried around.
+fn gather(
+    files: &[CodeFile],
+    mut read: impl FnMut(&CodeFile) -> Result<Option<String>>,
+) -> Result<Vec<(String, String)>> {
+    let by_path: HashMap<&str, &CodeFile> = files.iter().map(|file| (&*file.path, file)).collect();
+    let is_wanted = |file: &&CodeFile| file.visibility != FileVisibility::Public;
+    let mut waiting: Vec<&CodeFile> = files.iter().filter(is_wanted).collect();
+    waiting.reverse();
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut bytes = 0;
+    while let Some(file) = waiting.pop() {
+        if taken.contains_key(&file.path)
+            || file.size > FILE_BYTES_MAX
+            || bytes + file.size > CODE_BYTES_MAX
+        {
+            continue;
+        }
+        let Some(text) = read(file)? else { continue };
+        bytes += file.size;
+        for target in references(&file.path, &text) {
+            let named = ENDINGS.iter().chain(&["json"]).map(|ending| format!("{target}.{ending}"));
+            let inside = ENDINGS.iter().map(|ending| format!("{target}/index.{ending}"));
+            let candidates = std::iter::once(target.clone()).chain(named).chain(inside);
+            waiting.extend(candidates.filter_map(|path| by_path.get(&*path).copied()));
+        }
+        taken.insert(file.path.clone(), text);
+    }
+    Ok(taken.into_iter().collect())
+}
+
+/// The relative paths that stand in quotes in a source, as paths of the app. Too many do no harm.
+fn references(from: &str, text: &str) -> Vec<String> {
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut found = Vec::new();
+    for quote in ['"', '\'', '`'] {
+        let mut parts = text.split(quote);
+        parts.next();
+        for part in parts {
+            if (part.starts_with("./") || part.starts_with("../"))
+                && part.len() < 256
+                && let Some(path) = joined(folder, part)
+            {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// `relative`, seen from `folder`; nothing when it leads out of the app.
+fn joined(folder: &str, relative: &str) -> Option<String> {
+    let mut segments: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for segment in relative.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            name => segments.push(name),
+        }
+    }
+    Some(segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, visibility: FileVisibility) -> CodeFile {
+        CodeFile { path: path.to_owned(), hash: [0; 32], size: 10, visibility }
+    }
+
+    fn named(files: &[CodeFile]) -> Vec<String> {
+        entries(files).into_iter().map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn main_answers_alone_and_else_each_file_under_its_name() {
+        let server = |path| file(path, FileVisibility::Server);
+        assert_eq!(
+            named(&[server("api/main.ts"), server("api/main.js"), server("api/a.js")]),
+            ["api/main.js"]
+        );
+        assert_eq!(
+            named(&[server("api/b.ts"), server("api/a.js"), server("api/x/y.js")]),
+            ["api/a.js", "api/b.ts"]
+        );
+        assert_eq!(
+            named(&[server("api/data.json"), file("main.js", FileVisibility::Public)]),
+            Vec::<String>::new()
+        );
+        assert_eq!(named(&[server("main.js")]), ["main.js"]);
+    }
+
+    #[test]
+    fn what_server_code_refers_to_comes_along_and_nothing_else() {
+        let files = [
+            file("api/main.js", FileVisibility::Server),
+            file("assets/app.js", FileVisibility::Public),
+            file("lib/a.js", FileVisibility::Public),
+            file("lib/b/index.js", FileVisibility::Public),
+            file("lib/c.json", FileVisibility::Public),
+        ];
+        let read = |file: &CodeFile| {
+            Ok(Some(match &*file.path {
+                "api/main.js" => {
+                    "import a from '../lib/a.js'; import '../../etc/passwd'".to_owned()
+                }
+                "lib/a.js" => "require(\"./b\"), require(`./c`), './a.js'".to_owned(),
+                other => format!("// {other}"),
+            }))
+        };
+        let gathered = gather(&files, read).unwrap();
+        let paths: Vec<_> = gathered.iter().map(|(path, _)| &**path).collect();
+        assert_eq!(paths, ["api/main.js", "lib/a.js", "lib/b/index.js", "lib/c.json"]);
+    }
+
+    #[test]
+    fn a_path_never_leads_out_of_the_app() {
+        assert_eq!(joined("api", "../lib/./x.js").as_deref(), Some("lib/x.js"));
+        assert_eq!(joined("api", "../../x.js"), None);
+        assert_eq!(joined("", "../x.js"), None);
+    }
+}
