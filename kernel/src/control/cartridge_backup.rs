@@ -96,7 +96,10 @@ impl BodySource for Copying {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let handler = BackUp(parts.node());
-    parts.route(Route::admin(Method::Get, "/api/system/backup").scope(Scope::Admin).unhurried(), handler)
+    parts.route(
+        Route::admin(Method::Get, "/api/system/backup").scope(Scope::Admin).unhurried(),
+        handler,
+    )
 }
 
 #[cfg(test)]

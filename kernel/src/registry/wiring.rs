@@ -193,13 +193,10 @@ fn address(surface: Surface, method: Option<Method>, pattern: &str) -> String {
 pub(crate) fn check_ownership<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Result<()> {
     let mut owners: HashMap<String, &str> = HashMap::new();
     for manifest in manifests {
-        let routes = manifest
-            .routes
-            .iter()
-            .map(|route| {
-                let address = address(route.surface, route.method, &route.pattern);
-                if route.fallback { format!("{address} as a fallback") } else { address }
-            });
+        let routes = manifest.routes.iter().map(|route| {
+            let address = address(route.surface, route.method, &route.pattern);
+            if route.fallback { format!("{address} as a fallback") } else { address }
+        });
         let operations = manifest
             .operations
             .iter()

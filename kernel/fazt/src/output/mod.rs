@@ -19,7 +19,9 @@ use crate::failure::Failure;
 
 pub(crate) use progress::Progress;
 pub(crate) use terminal::Terminal;
-pub(crate) use value::{bytes as bytes_text, files as files_text, plain as plain_text, time as time_text};
+pub(crate) use value::{
+    bytes as bytes_text, files as files_text, plain as plain_text, time as time_text,
+};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -70,7 +70,11 @@ async fn what_changed_since_it_was_read_stops_everything<K: Kv, D: Documents, T:
         of("none", 0),
         whole(collection),
     ];
-    same!(transactions.commit(call, &checks, &[]).await?, Vec::<u64>::new(), "everything is as it was");
+    same!(
+        transactions.commit(call, &checks, &[]).await?,
+        Vec::<u64>::new(),
+        "everything is as it was"
+    );
     for wrong in [
         key("tx:a", version + 1),
         key("tx:a", 0),

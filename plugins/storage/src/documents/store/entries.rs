@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use fazt_sdk::cartridge::Query;
+use fazt_sdk::cartridge::{Query, ToValue as _};
 use fazt_sdk::prelude::Transaction;
 use fazt_sdk::{Error, Result, params};
 
@@ -22,10 +22,9 @@ static ADD: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-static REMOVE: LazyLock<String> = LazyLock::new(|| {
+static KEYS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "DELETE FROM storage_index_entry WHERE (idx, key, place) IN \
-         (SELECT i.id, {}, ?3 FROM storage_index AS i WHERE i.collection = ?1)",
+        "SELECT i.id, {} FROM storage_index AS i WHERE i.collection = ?1",
         expression("?2", "i.path", true)
     )
 });
@@ -69,7 +68,17 @@ pub(crate) fn remove(
     body: &str,
 ) -> Result<()> {
     if collection.indexes > 0 {
-        transaction.execute(&REMOVE, params![collection.id, body, place])?;
+        let keys = transaction.all(&KEYS, params![collection.id, body], |row| {
+            Ok((row.get::<i64>(0)?, row.get::<Bound>(1)?))
+        })?;
+        // One by one: SQLite searches a list of whole keys by their first column only.
+        for (index, key) in keys {
+            let parameters = [index.to_value(), key.as_value(), place.to_value()];
+            transaction.execute(
+                "DELETE FROM storage_index_entry WHERE idx = ?1 AND key = ?2 AND place = ?3",
+                &parameters,
+            )?;
+        }
     }
     if collection.is_searched { text::remove(transaction, place) } else { Ok(()) }
 }
@@ -108,7 +117,6 @@ fn duplicate(field: &str) -> Error {
 }
 
 fn has_other(reader: &impl Query, index: i64, key: &Bound, place: i64) -> Result<bool> {
-    use fazt_sdk::cartridge::ToValue as _;
     let parameters = [index.to_value(), key.as_value(), place.to_value()];
     let found = reader.first(
         "SELECT 1 FROM storage_index_entry WHERE idx = ?1 AND key = ?2 AND place <> ?3 LIMIT 1",
