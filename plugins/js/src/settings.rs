@@ -34,6 +34,8 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     pub(crate) queue_ms: u64,
     pub(crate) cells_app: usize,
+    /// Of the machine, asked once: to ask reads files.
+    pub(crate) processors: usize,
     pub(crate) cells_node: usize,
     pub(crate) idle_ms: u64,
     pub(crate) calls: u32,
@@ -107,6 +109,7 @@ impl Limits {
             queue: host.setting("queue")?,
             queue_ms: host.setting("queue_ms")?,
             cells_app: host.setting("cells_app")?,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
             cells_node: host.setting("cells_node")?,
             idle_ms: host.setting("idle_ms")?,
             calls: host.setting("calls")?,
@@ -121,10 +124,8 @@ impl Limits {
     /// Cells of one app whose requests each need a cell of their own, or share one.
     pub(crate) fn cells_of_app(&self, shares: bool) -> usize {
         let wanted = match self.cells_app {
-            0 => {
-                let processors = std::thread::available_parallelism().map_or(1, usize::from);
-                if shares { processors } else { processors.max(4) }
-            }
+            0 if shares => self.processors,
+            0 => self.processors.max(4),
             given => given,
         };
         wanted.min(self.cells_node).max(1)

@@ -4,6 +4,9 @@ use fazt_tests::{Answer, Client, Home, Node, Request, archive, hex};
 use serde_json::{Value, json};
 
 const CANARY: &str = "canary-5d1c";
+/// Server code that knows the word and answers nothing.
+const CODE: &str =
+    "/* canary-5d1c */ export default { fetch: () => new Response('none', { status: 404 }) };";
 
 fn node(home: &Home) -> Node {
     let node = home.start();
@@ -12,7 +15,7 @@ fn node(home: &Home) -> Node {
         ("sub/index.html", "public"),
         ("private/k", CANARY),
         ("private/index.html", CANARY),
-        ("api/main.js", CANARY),
+        ("api/main.js", CODE),
         (".env", CANARY),
         (".git/config", CANARY),
         ("sub/.hidden", CANARY),

@@ -262,7 +262,8 @@ fn row_15_sites_never_serve_each_others_files() {
 fn rows_16_and_17_private_files_and_server_code_have_no_second_spelling() {
     let home = Home::new();
     let (node, key) = node_with_blog(&home);
-    let code = archive(&[("index.html", "x"), ("api/main.js", "source canary")]);
+    let source = "/* source canary */ respond(404)";
+    let code = archive(&[("index.html", "x"), ("api/main.js", source)]);
     assert_eq!(node.send(&form("code", "site.zip", &code, "").key(&key)).status, 200);
     assert_eq!(blog(&node, "/private/x").status, 401);
     let with_key = Request::get("blog.localhost", "/private/x").key(&key);
