@@ -1,8 +1,8 @@
 //! Workers: supervised, sandboxed child processes of this very program.
 //!
 //! A worker is the same binary, started again with `--worker PLUGIN` and one end of a socket pair. It
-//! gives up everything else before it reads a byte ([`sandbox`]) and enters the plugin's `worker`.
-//! Here they are started ([`spawner`]), fed, watched and counted ([`worker`]); what the frames mean
+//! gives up everything else before it reads a byte (`sandbox`) and enters the plugin's `worker`.
+//! Here they are started (`spawner`), fed, watched and counted (`worker`); what the frames mean
 //! is the plugin's business.
 //!
 //! The surprising thing: workers are started by one thread that lives as long as the node. The signal

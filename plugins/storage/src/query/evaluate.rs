@@ -88,7 +88,7 @@ fn ordered(one: &Json, two: &Json) -> Option<Ordering> {
 }
 
 /// The order of values when documents are sorted: missing and null, numbers, texts by their first
-/// [`SORTED_CHARS`] characters up to a NUL, false, true, then lists and objects without an order.
+/// `SORTED_CHARS` characters up to a NUL, false, true, then lists and objects without an order.
 #[must_use]
 pub fn sort_order(one: Option<&Json>, two: Option<&Json>) -> Ordering {
     let rank = |value: Option<&Json>| match value {
