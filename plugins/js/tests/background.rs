@@ -226,6 +226,7 @@ scenarios![
     a_job_reads_nobody_but_itself_and_has_no_rights in CELL,
     an_app_that_is_removed_ends_its_jobs in CELL,
     the_next_job_of_an_app_gets_the_cell in CELL,
+    many_small_jobs_keep_nobody_waiting in CELL,
     schedules_of_the_manifest_are_those_of_the_active_deployment in CELL,
     a_wrong_schedule_is_told_with_its_place_and_the_rest_counts in CELL,
     a_schedule_runs_its_handler_when_its_moment_comes in BOTH,
@@ -617,6 +618,18 @@ async fn the_next_job_of_an_app_gets_the_cell(node: &mut Node) {
         last = node.run("blog", spawn).await;
     }
     assert!(last["value"].as_u64().unwrap() > 1, "{last}");
+}
+
+async fn many_small_jobs_keep_nobody_waiting(node: &mut Node) {
+    node.app("blog", &[("jobs/small.js", "export default (job) => job.data")]).await;
+    let began = Instant::now();
+    let all = "Promise.all(Array.from({ length: 100 }, (_, n) => fazt.worker.spawn('jobs/small.js', { data: n })))
+        .then((all) => Promise.all(all.map((job) => fazt.worker.wait(job.id))))
+        .then((all) => all.every((job, n) => job.value === n))";
+    assert_eq!(node.run("blog", all).await, json!(true));
+    // Five at a time; with a wait of two seconds after each of them it would be half a minute.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    println!("  100 jobs in {:?}", began.elapsed());
 }
 
 const TWO: &str = r#"{"cron": [
