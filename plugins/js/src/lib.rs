@@ -72,7 +72,7 @@ impl Plugin for Js {
             .follows::<DeploymentActivated>()
             .migrations(migrations!(
                 "../../../migrations/js":
-                "0001_create_env_and_log", "0002_create_cron_due"
+                "0001_create_env_and_log", "0002_create_cron_due", "0003_add_terms_to_secrets"
             ))
             .route(Route::app_any(API).public().body_max(UPLOAD_BYTES_CEILING))
             .route(Route::app_any(BELOW_API).public().body_max(UPLOAD_BYTES_CEILING))
@@ -88,7 +88,6 @@ impl Plugin for Js {
             .command(SetEnv::command())
             .command(RemoveEnv::command())
             .command(ListSecrets::command())
-            .command(SetSecret::command())
             .command(RemoveSecret::command());
         let manifest = background::declare(manifest);
         settings::all().into_iter().fold(manifest, Manifest::setting)
