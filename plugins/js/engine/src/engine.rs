@@ -216,7 +216,14 @@ impl Engine {
                 self.refuse(request.id, path);
                 return true;
             }
-            Style::Module => self.world.for_module(&shared, request.user),
+            Style::Module => {
+                for realm in shared.unloadable.take() {
+                    if let Some(at) = self.world.position(realm) {
+                        self.world.realms[at].spoiled = true;
+                    }
+                }
+                self.world.for_module(&shared, request.user)
+            }
             Style::Classic | Style::Root => self.world.for_classic(&shared),
         };
         let at = match found {
@@ -228,6 +235,10 @@ impl Engine {
                 return true;
             }
         };
+        let realm = self.world.realms.get(at).map_or(0, |realm| realm.id);
+        if shared.loading.borrow().contains(&(realm, request.entry)) {
+            return false;
+        }
         self.enter(at, request.id);
         let id = request.id;
         let ending = if *style == Style::Module {
@@ -370,6 +381,7 @@ impl Engine {
             self.shared.fail(id, "CELL_RESTARTED", message, "", true);
         }
         self.shared.calls.borrow_mut().clear();
+        self.shared.loading.borrow_mut().clear();
         *self.shared.timers.borrow_mut() = crate::shared::Timers::default();
         self.shared.ended.borrow_mut().clear();
         if let Ok(world) = World::new(&self.shared, self.world.next_realm()) {

@@ -11,7 +11,7 @@ use crate::setup::Setup;
 use crate::{Closed, Port, Wait};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,11 @@ pub(crate) struct Shared {
     next_call: Cell<u64>,
     /// Frames that came while a script waited for an answer.
     pub(crate) backlog: RefCell<VecDeque<Bytes>>,
+    /// Entries whose code is being loaded, by realm: other requests for them wait, so that each of them
+    /// begins in a turn of its own.
+    pub(crate) loading: RefCell<HashSet<(RealmId, u16)>>,
+    /// Realms in which code could not be loaded. A module is evaluated once, so the next try is in another.
+    pub(crate) unloadable: RefCell<HashSet<RealmId>>,
     /// Requests that ended in this turn.
     pub(crate) ended: RefCell<Vec<Ended>>,
     /// Promises that were rejected in this turn and that nobody looked at: address and reason.
@@ -209,6 +214,8 @@ impl Shared {
             calls: RefCell::default(),
             next_call: Cell::new(1),
             backlog: RefCell::default(),
+            loading: RefCell::default(),
+            unloadable: RefCell::default(),
             ended: RefCell::default(),
             rejected: RefCell::default(),
             closed: Cell::new(false),
@@ -336,6 +343,19 @@ impl Shared {
         self.send(&FromCell::Log { request, level, text });
     }
 
+    /// In whose name the code that runs now asks: of the request whose turn it is. Code that waited for what
+    /// another request asked for goes on in that one's turn; when it is over, the oldest request of the
+    /// same realm, which is the same user's, stands for it.
+    pub(crate) fn asking(&self) -> u64 {
+        let (request, realm) = (self.turn.request.get(), self.turn.realm.get());
+        let live = self.live.borrow();
+        if live.contains_key(&request) {
+            return request;
+        }
+        let same = live.iter().filter(|(_, live)| live.realm == realm).map(|(id, _)| *id);
+        same.min().unwrap_or(request)
+    }
+
     /// Sends a call; its number, or `None` when too many are under way.
     pub(crate) fn call(&self, binding: u16, arguments: &str, waits: bool) -> Option<u64> {
         if self.calls.borrow().len() >= CALLS_MAX || arguments.len() > ARGUMENTS_BYTES_MAX {
@@ -343,7 +363,7 @@ impl Shared {
         }
         let call = self.next_call.get();
         self.next_call.set(call + 1);
-        let request = self.turn.request.get();
+        let request = self.asking();
         if !waits {
             self.calls.borrow_mut().insert(call, (self.turn.realm.get(), request));
         }

@@ -52,13 +52,23 @@ function begin(entry, path, id, method, url, headers, body, more) {
   }
   const request = new Request(state, TOKEN), handler = handlers[entry];
   if (typeof handler === "function") return run(handler, id, request);
+  if (handler === undefined) native.loading(entry, true);
   (handler ?? (handlers[entry] = load(entry, path))).then(
     (ready) => run(ready, id, request),
     (error) => fail(id, error, error?.code === "NO_HANDLER" ? "NO_HANDLER" : "LOAD_ERROR"),
   );
 }
 async function load(entry, path) {
-  return (handlers[entry] = adopt(await import("/" + path)));
+  try {
+    return (handlers[entry] = adopt(await import("/" + path)));
+  } catch (error) {
+    // What failed may work the next time: when whoever came first left, nobody asked in its name any more.
+    native.unloadable();
+    throw error;
+  } finally {
+    // Who came meanwhile waits outside, and begins now, each in a turn of its own.
+    native.loading(entry, false);
+  }
 }
 
 function run(handler, id, request) {
