@@ -8,6 +8,7 @@ use crate::prelude::Prelude;
 use crate::protocol::{
     CallFailure, FromCell, Init, Request, Role, STREAM_WINDOW_BYTES, Style, ToCell,
 };
+use crate::realm::Manner;
 use crate::setup::Setup;
 use crate::shared::{Live, Shared};
 use crate::typescript::Refused;
@@ -350,11 +351,14 @@ impl Engine {
         let limit = self.shared.setup.limits.cpu_ms;
         let message =
             format!("the request used more than {limit} ms of processor time (js.cpu_ms)");
+        let mut storm = ending == Ending::Storm;
         if let Some(realm) = self.world.realms.get_mut(at) {
             realm.spoiled = true;
+            // What a classic script queued is forgotten with all else.
+            storm &= realm.manner == Manner::Module;
         }
-        self.shared.fail(id, "CPU_LIMIT", &message, "", ending == Ending::Storm);
-        if ending == Ending::Storm {
+        self.shared.fail(id, "CPU_LIMIT", &message, "", storm);
+        if storm {
             self.restart();
         }
     }
@@ -525,7 +529,7 @@ impl Engine {
             for request in ended {
                 let Some(at) = self.world.position(request.realm) else { continue };
                 self.world.realms[at].live = self.world.realms[at].live.saturating_sub(1);
-                let gone = self.world.realms[at].manner == crate::realm::Manner::Classic;
+                let gone = self.world.realms[at].manner == Manner::Classic;
                 if request.remembered && !gone {
                     let id = number(request.id);
                     self.turn_in(request.realm, 0, |ctx, doors| {

@@ -3,6 +3,7 @@
 //! code runs in a child process behind a socket and on a thread behind a channel. It opens nothing,
 //! writes nothing and asks the machine only for time and random bytes.
 
+mod arena;
 mod clock;
 mod engine;
 mod libraries;
@@ -10,6 +11,7 @@ mod loading;
 mod modules;
 mod native;
 mod prelude;
+mod pristine;
 mod problem;
 pub mod protocol;
 mod raw;

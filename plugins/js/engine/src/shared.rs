@@ -3,6 +3,7 @@
 //! borrowed while a script runs.
 
 use crate::clock;
+use crate::pristine::Known;
 use crate::problem;
 use crate::protocol::{
     FRAME_BYTES_MAX, FromCell, Headers, Level, NO_REQUEST, Problem, STREAM_WINDOW_BYTES, ToCell,
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     /// The realm and the request of every call under way.
     pub(crate) calls: RefCell<HashMap<u64, (RealmId, u64)>>,
     next_call: Cell<u64>,
+    pub(crate) known: Known,
     /// Frames that came while a script waited for an answer.
     pub(crate) backlog: RefCell<VecDeque<Bytes>>,
     /// Requests that ended in this turn.
@@ -208,6 +210,7 @@ impl Shared {
             timers: RefCell::default(),
             calls: RefCell::default(),
             next_call: Cell::new(1),
+            known: Known::default(),
             backlog: RefCell::default(),
             ended: RefCell::default(),
             rejected: RefCell::default(),
