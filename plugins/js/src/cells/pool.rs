@@ -138,9 +138,18 @@ impl Pool {
         now: Duration,
     ) -> Result<Next> {
         let limits = &self.around.limits;
-        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
         let app = state.apps.entry(code.app).or_default();
         app.cells.retain(|cell| !cell.has_ended());
+        // Nearly always there is one cell, or each has room.
+        if let [cell] = &*app.cells
+            && Arc::ptr_eq(&cell.code, code)
+            && !cell.may_be_stuck(now)
+            && let Some((ticket, reply)) = cell.enter(call, id, entry)
+        {
+            return Ok(Next::Go(ticket, reply));
+        }
+        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
+        let app = state.apps.entry(code.app).or_default();
         // The one with the least room that has any: the others may become idle, and go. One that may
         // be stuck is the last resort.
         let same = app.cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));

@@ -46,10 +46,7 @@ fn the_worst_script_leaves_nothing_to_the_next() {
 
 #[test]
 fn realms_that_are_one_and_the_same_draw_different_numbers() {
-    let mut cell = Cell::new(&[(
-        "api/main.js",
-        "respond([Math.random(), Math.random.name, crypto.randomUUID()])",
-    )]);
+    let mut cell = Cell::new(&[("api/main.js", "respond([Math.random(), Math.random.name])")]);
     let seen: std::collections::HashSet<_> = (0..200).map(|_| cell.get("/api").text()).collect();
     assert_eq!(seen.len(), 200);
     assert!(seen.iter().all(|text| text.starts_with("[0.") && text.contains(r#""random""#)));
@@ -58,7 +55,10 @@ fn realms_that_are_one_and_the_same_draw_different_numbers() {
 #[test]
 fn what_was_asked_for_once_is_there_and_still_runs_for_each() {
     let mut cell = Cell::new(&[
-        ("api/main.js", "const n = require('./count.js'); respond([n.next(), n.next(), new URL('http://a/b').pathname])"),
+        (
+            "api/main.js",
+            "const n = require('./count.js'); respond([n.next(), n.next(), new URL('http://a/b').pathname])",
+        ),
         ("api/count.js", "let n = 0; exports.next = () => ++n"),
     ]);
     for _ in 0..4 {
