@@ -219,6 +219,7 @@ impl Kernel {
                 return Err(error);
             }
         };
+        core.jobs.open();
         Ok(Self { core, started, created: false })
     }
 

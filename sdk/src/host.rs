@@ -13,6 +13,7 @@ use fazt_abi::future::guarded;
 use fazt_abi::host::RawHost;
 use serde::de::DeserializeOwned;
 
+use crate::call::{Call, CallBuilder, Principal};
 use crate::cartridge::Cartridge;
 use crate::error::{Error, Result, from_raw, to_raw};
 use crate::event::Event;
@@ -55,6 +56,17 @@ impl Host {
     #[must_use]
     pub fn log(&self) -> Log {
         Log(self.0.clone())
+    }
+
+    /// A call of the node itself, for work that nobody asked for: a task, or what a task begins. It has
+    /// a request id of its own and no deadline.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        let mut number = [0; 8];
+        for (at, byte) in number.iter_mut().zip(self.random(8)) {
+            *at = byte;
+        }
+        CallBuilder::new(Principal::System, u64::from_le_bytes(number)).build()
     }
 
     /// A handle to service `I`. It is always handed out when the manifest names the service under

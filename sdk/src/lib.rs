@@ -40,6 +40,7 @@ pub mod setting;
 pub mod socket;
 pub mod spool;
 pub mod wire;
+pub mod workspace;
 
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;

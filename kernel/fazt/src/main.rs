@@ -21,6 +21,7 @@ mod signals;
 mod site;
 #[cfg(test)]
 mod stories;
+mod templates;
 mod transport;
 mod tree;
 mod upload;

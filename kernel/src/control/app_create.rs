@@ -1,4 +1,4 @@
-//! `POST /api/apps`, `fazt app create`.
+//! `POST /api/apps`, which `fazt app create` calls.
 
 use fazt_sdk::prelude::*;
 use fazt_sdk::services::apps::App;
@@ -27,21 +27,12 @@ impl Operate for CreateApp {
 
 pub(super) fn add(parts: Parts) -> Parts {
     let run = CreateApp(parts.node());
-    parts
-        .operation(
-            Operation::post::<CreateApp>("/api/apps")
-                .summary("Makes an empty app, with an alias of its name")
-                .error("ALIAS_TAKEN")
-                .error("BAD_NAME")
-                .example(serde_json::json!({"name": "blog"})),
-            run,
-        )
-        .command(
-            Command::new("app create")
-                .about("Make an empty app, with an alias of its name")
-                .example("app create blog")
-                .argument(Argument::required("name", "The name and alias"))
-                .calls("POST /api/apps")
-                .says("{name} is there: {id}, at {urls}"),
-        )
+    parts.operation(
+        Operation::post::<CreateApp>("/api/apps")
+            .summary("Makes an empty app, with an alias of its name")
+            .error("ALIAS_TAKEN")
+            .error("BAD_NAME")
+            .example(serde_json::json!({"name": "blog"})),
+        run,
+    )
 }

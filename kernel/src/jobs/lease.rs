@@ -39,16 +39,18 @@ impl Jobs {
             let now_ms = self.wall_ms();
             let mut pause = SLEEP_MAX;
             match due {
-                Some(due) if due <= now_ms => {
+                Some(due) if due <= now_ms && self.is_open() => {
                     let taken = self.take(kind, limit, length, limits()).await?;
                     if !taken.is_empty() {
                         return Ok(taken);
                     }
                 }
-                Some(due) => pause = pause.min(Duration::from_millis(due - now_ms)),
+                Some(due) => {
+                    pause = pause.min(Duration::from_millis(due.saturating_sub(now_ms)));
+                }
                 None => {}
             }
-            if Instant::now() >= end {
+            if Instant::now() >= end || self.is_closing() {
                 return Ok(Vec::new());
             }
             let pause = end.min(Instant::now() + pause);
@@ -263,7 +265,7 @@ impl Jobs {
             let late = late(&state);
             for (id, lease) in &late {
                 let why = match lease.ends {
-                    Some(ends) if ends <= now => "it took longer than its timeout",
+                    Some(ends) if ends <= now => TIMED_OUT,
                     _ => "its worker went silent",
                 };
                 if let Some(standing) = store::standing(tx, *id)?
@@ -339,15 +341,11 @@ pub(super) async fn recover(core: &Arc<Core>) -> Result<()> {
             let running = store::all_running(tx, RECOVERED_MAX)?;
             for id in &running {
                 if let Some(standing) = store::standing(tx, *id)? {
-                    failed(
-                        tx,
-                        *id,
-                        &standing,
-                        "the node ended while it ran",
-                        true,
-                        random,
-                        limits,
-                    )?;
+                    // Nobody knows whose fault it was: a job that is tried once is begun again as
+                    // well, unless the node ends with it each time.
+                    let attempts_max = standing.attempts_max.max(BROKEN_OFF_MAX);
+                    let standing = Standing { attempts_max, ..standing };
+                    failed(tx, *id, &standing, BROKEN_OFF, true, random, limits)?;
                 }
             }
             Ok(Ok(running.len()))
@@ -436,6 +434,12 @@ const HEALTHY_MS: u64 = 5 * 60 * 1_000;
 
 /// The longest delay before a daemon begins again.
 const DAEMON_CAP: Duration = Duration::from_secs(60);
+
+/// How often a job is begun again, whatever its attempts, when the node ended while it ran.
+const BROKEN_OFF_MAX: u32 = 3;
+
+const BROKEN_OFF: &str = "the node ended while it ran";
+const TIMED_OUT: &str = "timeout exceeded: it took longer than its timeout";
 
 /// The shortest sleep between two looks at the leases.
 const PAUSE_MIN: Duration = Duration::from_millis(5);

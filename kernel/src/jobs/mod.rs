@@ -17,6 +17,7 @@ pub(crate) mod store;
 mod wanted;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,10 @@ struct State {
     schedules: watch::Sender<u64>,
     /// The app that was served last, by kind.
     turns: Mutex<HashMap<String, String>>,
+    /// All plugins that are to run do: from now on jobs are handed out.
+    open: AtomicBool,
+    /// The node stops: nobody waits any more, and nothing is handed out.
+    closing: AtomicBool,
 }
 
 /// A job that a worker holds. Times are those of the clock that never goes back.
@@ -80,8 +85,31 @@ impl Jobs {
             jobs: watch::Sender::new(0),
             schedules: watch::Sender::new(0),
             turns: Mutex::default(),
+            open: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
         };
         Self { cartridge: cartridge.clone(), state: Arc::new(state) }
+    }
+
+    /// Begins to hand out jobs. What runs an app's code would otherwise begin while the plugins that the
+    /// code calls are still starting.
+    pub(crate) fn open(&self) {
+        self.state.open.store(true, Ordering::Release);
+        self.state.jobs_changed();
+    }
+
+    fn is_open(&self) -> bool {
+        self.state.open.load(Ordering::Acquire) && !self.is_closing()
+    }
+
+    /// Ends all waiting, because the node stops: who waits for a job would keep it from stopping.
+    pub(crate) fn close(&self) {
+        self.state.closing.store(true, Ordering::Release);
+        self.state.jobs_changed();
+    }
+
+    fn is_closing(&self) -> bool {
+        self.state.closing.load(Ordering::Acquire)
     }
 
     fn now(&self) -> Duration {

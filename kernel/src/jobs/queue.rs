@@ -172,6 +172,9 @@ impl Jobs {
             if job.finished_at_ms.is_some() || Instant::now() >= end {
                 return Ok(job);
             }
+            if self.is_closing() {
+                return Err(Error::unavailable("the node is stopping"));
+            }
             let pause = end.min(Instant::now() + SLEEP_MAX);
             tokio::select! {
                 _ = changed.changed() => {}
@@ -241,7 +244,8 @@ fn room(job: &NewJob, open: u64, daemons: u64, limits: Limits) -> Result<()> {
     }
     if job.daemon && daemons >= limits.daemons_per_app {
         return Err(Error::full(format!(
-            "this app has {daemons} daemons, which is the most; `jobs.daemons_per_app` is the bound"
+            "max daemons ({}) reached: this app has {daemons}; `jobs.daemons_per_app` is the bound",
+            limits.daemons_per_app
         ))
         .with_code("TOO_MANY_DAEMONS"));
     }

@@ -104,6 +104,10 @@ impl Jobs for JobsService {
 }
 
 impl Schedules for SchedulesService {
+    async fn check(&self, _: &Call, schedule: &NewSchedule) -> Result<()> {
+        super::schedules::check(schedule).map(drop)
+    }
+
     async fn put(&self, call: &Call, source: &str, schedule: &NewSchedule) -> Result<()> {
         let core = core(&self.0)?;
         let (all, limits) = (vec![schedule.clone()], Limits::of(&core));

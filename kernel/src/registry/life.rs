@@ -337,6 +337,9 @@ impl Registry {
     /// Stops everything, in reverse order of the start. Errors are logged: the node goes down.
     pub(crate) async fn stop_all(&self) {
         self.stopping.store(true, Ordering::Release);
+        if let Ok(core) = self.core() {
+            core.jobs.close();
+        }
         let _changing = self.changing.lock().await;
         let running: Vec<String> = self.entries(|entries| {
             entries

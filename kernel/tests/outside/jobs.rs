@@ -158,7 +158,7 @@ async fn an_attempt_has_its_time_however_often_it_is_renewed() {
     assert!(["JOB_TIMEOUT", "LEASE_ENDED"].contains(&&*code(renewed)));
     desk.nudge().await;
     let back = desk.until(id, |job| job.state == JobState::Waiting).await;
-    assert_eq!(back.problem.as_deref(), Some("it took longer than its timeout"));
+    assert_eq!(back.problem.as_deref(), Some("timeout exceeded: it took longer than its timeout"));
 }
 
 #[tokio::test]
@@ -333,18 +333,34 @@ async fn everything_has_a_bound() {
 #[tokio::test]
 async fn what_runs_when_the_node_ends_is_begun_again() {
     let mut desk = desk(&[]).await;
-    let (id, last) = (
-        desk.enqueue(&job("a")).await,
-        desk.enqueue(&NewJob { attempts_max: 1, ..job("b") }).await,
-    );
+    let id = desk.enqueue(&job("a")).await;
     let before = desk.take(10).await;
     desk.node.restart().await.unwrap();
-    assert_eq!(desk.get(last).await.state, JobState::Dead, "it had its one attempt");
     desk.clock.skip(Duration::from_secs(10));
     let taken = desk.take_one().await;
     assert_eq!((taken.id, taken.attempt), (id, 2));
     let stale = desk.jobs().complete(&call(None), id, before[0].lease, b"").await;
     assert_eq!(code(stale), "LEASE_ENDED");
+}
+
+#[tokio::test]
+async fn a_job_with_one_attempt_outlives_the_node_twice_and_fails_once() {
+    let mut desk = desk(&[]).await;
+    let fails = desk.enqueue(&NewJob { attempts_max: 1, ..job("a") }).await;
+    let breaks = desk.enqueue(&NewJob { attempts_max: 1, ..job("b") }).await;
+    for attempt in 1..=3 {
+        desk.clock.skip(Duration::from_secs(3_600));
+        let taken = desk.take(10).await;
+        assert!(taken.iter().any(|job| job.id == breaks && job.attempt == attempt), "{taken:?}");
+        if let Some(job) = taken.iter().find(|job| job.id == fails && attempt == 2) {
+            desk.jobs().fail(&call(None), fails, job.lease, "no", true).await.unwrap();
+            assert_eq!(desk.get(fails).await.state, JobState::Dead);
+        }
+        desk.node.restart().await.unwrap();
+    }
+    let job = desk.get(breaks).await;
+    assert_eq!(job.state, JobState::Dead, "it may be what ends the node");
+    assert_eq!(job.problem.as_deref(), Some("the node ended while it ran"));
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub mod workspace;
 mod admission;
 mod begin;
 mod begin_upload;
+mod bindings;
 mod complete;
 mod compress;
 mod content_download;
@@ -153,6 +154,7 @@ impl Plugin for Hosting {
             .command(RollBack::command())
             .command(DiffDeployments::command())
             .command(AppStatus::command());
+        let manifest = bindings::declare(manifest);
         settings::all().into_iter().fold(manifest, Manifest::setting)
     }
 
@@ -216,7 +218,7 @@ impl Plugin for Hosting {
         let status =
             AppStatus { cartridge: cartridge.clone(), apps: apps.clone(), compressed_bytes_max };
         let follower = data.clone();
-        Ok(Started::new()
+        Ok(bindings::bind(Started::new(), &host)
             .handle(EVERY_PATH, serve)
             .handle(DEPLOY, upload)
             .handle(BEGIN, list)

@@ -6,20 +6,17 @@
 
 mod words;
 
+pub use fazt_sdk::workspace::{PARAMETER, is_id};
+
 use self::words::WORDS;
 use crate::resolve::percent_encode;
 
-/// The parameter that names a workspace.
-pub const PARAMETER: &str = "s";
 /// What asks for a new one.
 pub const NEW: &str = "new";
 /// The bits of a generated id.
 pub const BITS: u32 = 3 * WORDS.len().ilog2();
 /// The bytes of randomness that [`generate`] takes.
 pub const RANDOM_BYTES: u32 = 6;
-
-/// The shortest and the longest word of an id, in characters.
-const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=16;
 
 /// What a query says about a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,25 +31,11 @@ pub enum Asked<'a> {
 
 /// What `query`, without its `?`, says. Takes one walk over it and allocates nothing.
 pub fn asked(query: &str) -> Asked<'_> {
-    let value = query.split('&').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        (name == PARAMETER).then_some(value)
-    });
-    match value {
+    match fazt_sdk::workspace::value_in(query) {
         Some(NEW) => Asked::New,
         Some(id) if is_id(id) => Asked::Id(id),
         _ => Asked::Nothing,
     }
-}
-
-/// Whether `text` is an id: three words of lower-case letters with `-` between them.
-///
-/// Any words will do: people may choose their own, and the list may change.
-pub fn is_id(text: &str) -> bool {
-    let is_word = |word: &str| {
-        WORD_CHARS.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
-    };
-    text.split('-').count() == 3 && text.split('-').all(is_word)
 }
 
 /// An id out of random bytes, every one as likely as any other.

@@ -6,6 +6,7 @@ use fazt_sdk::call::Call;
 use fazt_sdk::services::CodeCheck;
 use fazt_sdk::{AppId, Result};
 
+use crate::background::declared::Declarations;
 use crate::cells::check::check;
 use crate::cells::pool::Pool;
 use crate::code::Codes;
@@ -14,13 +15,19 @@ use crate::code::Codes;
 pub(crate) struct Checks {
     pub(crate) codes: Arc<Codes>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) declarations: Arc<Declarations>,
 }
 
 impl CodeCheck for Checks {
     async fn check(&self, call: &Call, app: AppId, preview: Option<String>) -> Result<Vec<String>> {
-        match self.codes.find(call, app, preview.as_deref()).await? {
-            Some(code) => check(&self.pool, call, &code).await,
-            None => Ok(Vec::new()),
+        // First: schedules count whatever becomes of the code.
+        let mut problems = match preview.clone() {
+            None => self.declarations.apply(call, app).await?,
+            preview => self.declarations.check(call, app, preview).await?,
+        };
+        if let Some(code) = self.codes.find(call, app, preview.as_deref()).await? {
+            problems.extend(check(&self.pool, call, &code).await?);
         }
+        Ok(problems)
     }
 }

@@ -57,6 +57,10 @@ impl Code {
         self.main.or_else(named)
     }
 
+    fn has(&self, path: &str) -> bool {
+        self.files.binary_search_by(|(is, _)| (**is).cmp(path)).is_ok()
+    }
+
     /// The entry that answers what is no file.
     pub(crate) fn root(&self) -> Option<u16> {
         self.root
@@ -133,14 +137,49 @@ impl Codes {
         }
         let Some(site) = self.sites.code(call, app, preview).await? else { return Ok(None) };
         let key = (app, site.deployment.clone());
-        let code = self.read(call, app, site, env_version).await?.map(Arc::new);
+        let code = self.read(call, app, site, env_version, None).await?.map(Arc::new);
+        self.keep(key, code.clone());
+        Ok(code)
+    }
+
+    fn keep(&self, key: (AppId, String), code: Option<Arc<Code>>) {
         self.kept(|kept| {
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            kept.insert(key, code.clone());
+            kept.insert(key, code);
         });
-        Ok(code)
+    }
+
+    /// The code of `app` with the file that `handler` names, and its path; nothing when there is no such
+    /// file. Usually that is the code that answers requests, else one with that file besides.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) async fn find_handler(
+        &self,
+        call: &Call,
+        app: AppId,
+        handler: &str,
+    ) -> Result<Option<(Arc<Code>, String)>> {
+        if let Some(code) = self.find(call, app, None).await?
+            && let Some(path) = handler_path(handler, |path| code.has(path))
+        {
+            return Ok(Some((code, path)));
+        }
+        let Some(site) = self.sites.code(call, app, None).await? else { return Ok(None) };
+        let path = handler_path(handler, |path| site.files.iter().any(|file| file.path == path));
+        let Some(path) = path else { return Ok(None) };
+        let env_version = self.store.env_version(app);
+        // No deployment's id has a space in it.
+        let key = (app, format!("{} {path}", site.deployment));
+        let kept = self.kept(|kept| kept.get(&key).cloned().flatten());
+        if let Some(code) = kept.filter(|code| code.env_version == env_version) {
+            return Ok(Some((code, path)));
+        }
+        let code = self.read(call, app, site, env_version, Some(&path)).await?.map(Arc::new);
+        self.keep(key, code.clone());
+        Ok(code.filter(|code| code.has(&path)).map(|code| (code, path)))
     }
 
     async fn read(
@@ -149,12 +188,14 @@ impl Codes {
         app: AppId,
         site: SiteCode,
         env_version: u64,
+        also: Option<&str>,
     ) -> Result<Option<Code>> {
         let entries = entries(&site.files);
         let has_jobs = site.files.iter().any(|file| file.path.starts_with("jobs/"));
-        if entries.is_empty() && !has_jobs {
+        if entries.is_empty() && !has_jobs && also.is_none() {
             return Ok(None);
         }
+        let also = also.map(str::to_owned);
         let files = self.cartridge.scan(move |reader| {
             let read = |file: &CodeFile| -> Result<Option<String>> {
                 if file.size == 0 {
@@ -165,7 +206,7 @@ impl Codes {
                 })?;
                 Ok(text)
             };
-            gather(&site.files, read).map(|files| (site.deployment.clone(), files))
+            gather(&site.files, also.as_deref(), read).map(|files| (site.deployment.clone(), files))
         });
         let (deployment, files) = files.await?;
         let record = self.apps.find(call, &app.to_string()).await?;
@@ -196,6 +237,15 @@ impl Codes {
             styles: OnceLock::new(),
         }))
     }
+}
+
+/// The file that `handler` names among those that `has` knows; its ending may be left out.
+pub(crate) fn handler_path(handler: &str, has: impl Fn(&str) -> bool) -> Option<String> {
+    let path = joined("", handler)?;
+    if ENDINGS.iter().any(|ending| path.rsplit_once('.').map(|(_, is)| is) == Some(ending)) {
+        return has(&path).then_some(path);
+    }
+    ENDINGS.iter().map(|ending| format!("{path}.{ending}")).find(|path| has(path))
 }
 
 /// A path without its ending.
@@ -232,14 +282,17 @@ fn entries(files: &[CodeFile]) -> Vec<(String, Role)> {
     api.into_iter().map(|path| (path, Role::Api)).chain(root).collect()
 }
 
-/// The files that a cell needs: what stays on the server, and what that refers to by a relative path,
-/// however many steps away. What a browser gets only is not carried around.
+/// The files that a cell needs: what stays on the server, the file `also`, and what these refer to by a
+/// relative path, however many steps away. What a browser gets only is not carried around.
 fn gather(
     files: &[CodeFile],
+    also: Option<&str>,
     mut read: impl FnMut(&CodeFile) -> Result<Option<String>>,
 ) -> Result<Vec<(String, String)>> {
     let by_path: HashMap<&str, &CodeFile> = files.iter().map(|file| (&*file.path, file)).collect();
-    let is_wanted = |file: &&CodeFile| file.visibility != FileVisibility::Public;
+    let is_wanted = |file: &&CodeFile| {
+        file.visibility != FileVisibility::Public || also == Some(file.path.as_str())
+    };
     let mut waiting: Vec<&CodeFile> = files.iter().filter(is_wanted).collect();
     waiting.reverse();
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
@@ -346,9 +399,24 @@ mod tests {
                 other => format!("// {other}"),
             }))
         };
-        let gathered = gather(&files, read).unwrap();
+        let gathered = gather(&files, None, read).unwrap();
         let paths: Vec<_> = gathered.iter().map(|(path, _)| &**path).collect();
         assert_eq!(paths, ["api/main.js", "lib/a.js", "lib/b/index.js", "lib/c.json"]);
+        let gathered = gather(&files, Some("assets/app.js"), read).unwrap();
+        assert!(gathered.iter().any(|(path, _)| path == "assets/app.js"));
+    }
+
+    #[test]
+    fn a_handler_is_found_with_and_without_its_ending_and_only_inside() {
+        let has = |path: &str| ["jobs/x.js", "jobs/y.ts", "a.json"].contains(&path);
+        let find = |handler| handler_path(handler, has);
+        for handler in ["jobs/x.js", "./jobs/x.js", "/jobs/x.js", "jobs/x", "jobs/../jobs/x.js"] {
+            assert_eq!(find(handler).as_deref(), Some("jobs/x.js"), "{handler}");
+        }
+        assert_eq!(find("jobs/y").as_deref(), Some("jobs/y.ts"));
+        for handler in ["jobs/z.js", "../jobs/x.js", "", "a.json", "jobs/x.js.js"] {
+            assert_eq!(find(handler), None, "{handler}");
+        }
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! | request | `serve`, `code` (whose it is), `cells/pool` (which cell), `cells/cell` (its life there) |
 //! | call of a script into the node | `cells/cell`, then the service `fazt.bindings/1` |
 //! | cell | `cells/link` on this side, `cells/port` and the engine on the other |
+//! | job or schedule | `background`: its bindings, then a cell of its own |
 //! | line of a log | `log` (collected), `store` |
 //! | variable or secret | `operations`, `store`, and new cells from then on |
 //!
 //! The engine is a crate of its own, which knows neither the node nor the system.
 
+mod background;
 mod cells;
 mod check;
 mod code;
@@ -24,10 +26,14 @@ use std::sync::Arc;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
+use fazt_sdk::services::sites::DeploymentActivated;
 use fazt_sdk::services::{
-    AppDataApi, AppSecretsApi, AppsApi, BindingsApi, CodeCheckApi, SitesApi, WorkersApi,
+    AppDataApi, AppSecretsApi, AppsApi, BindingsApi, CodeCheckApi, JobsApi, SchedulesApi, SitesApi,
+    WorkersApi,
 };
 
+use crate::background::declared::Declarations;
+use crate::background::runner::Runner;
 use crate::cells::cell::Surroundings;
 use crate::cells::pool::Pool;
 use crate::cells::port::SocketPort;
@@ -57,11 +63,17 @@ impl Plugin for Js {
             .requires::<SitesApi>()
             .requires::<BindingsApi>()
             .requires::<WorkersApi>()
+            .requires::<JobsApi>()
+            .requires::<SchedulesApi>()
             .provides::<AppSecretsApi>()
             .contributes::<AppDataApi>()
             .contributes::<CodeCheckApi>()
             .follows::<AppRemoved>()
-            .migrations(migrations!("../../../migrations/js": "0001_create_env_and_log"))
+            .follows::<DeploymentActivated>()
+            .migrations(migrations!(
+                "../../../migrations/js":
+                "0001_create_env_and_log", "0002_create_cron_due"
+            ))
             .route(Route::app_any(API).public().body_max(UPLOAD_BYTES_CEILING))
             .route(Route::app_any(BELOW_API).public().body_max(UPLOAD_BYTES_CEILING))
             .route(Route::app_any(REST).public().fallback().body_max(UPLOAD_BYTES_CEILING))
@@ -78,6 +90,7 @@ impl Plugin for Js {
             .command(ListSecrets::command())
             .command(SetSecret::command())
             .command(RemoveSecret::command());
+        let manifest = background::declare(manifest);
         settings::all().into_iter().fold(manifest, Manifest::setting)
     }
 
@@ -99,6 +112,23 @@ impl Plugin for Js {
             apps.clone(),
             store.clone(),
         ));
+        let schedules = host.service::<SchedulesApi>()?;
+        let declarations = Declarations::new(
+            host.clone(),
+            apps.clone(),
+            host.service::<SitesApi>()?,
+            schedules.clone(),
+            Arc::clone(&sink),
+        );
+        declarations.start()?;
+        let runner = Runner::new(
+            host.clone(),
+            host.service::<JobsApi>()?,
+            schedules,
+            Arc::clone(&codes),
+            Arc::clone(&pool),
+        );
+        runner.start()?;
         let writing = (host.clone(), store.clone(), Arc::clone(&sink), Arc::clone(&limits));
         host.tasks().spawn("log", move || {
             let (host, store, sink, limits) = writing.clone();
@@ -106,8 +136,11 @@ impl Plugin for Js {
         })?;
         let serve = |place| Serve { place, codes: Arc::clone(&codes), pool: Arc::clone(&pool) };
         let (apps_of, store_of) = (|| apps.clone(), || store.clone());
-        let (removing, leaving) =
-            (Arc::clone(&pool), (host.clone(), store.clone(), Arc::clone(&sink)));
+        let (removing, leaving) = (
+            (Arc::clone(&pool), Arc::clone(&runner)),
+            (host.clone(), store.clone(), Arc::clone(&sink), Arc::clone(&runner)),
+        );
+        let activating = Arc::clone(&declarations);
         let logs = Logs {
             host: host.clone(),
             apps: apps.clone(),
@@ -115,7 +148,7 @@ impl Plugin for Js {
             sink,
             limits: Arc::clone(&limits),
         };
-        Ok(Started::new()
+        Ok(background::bind(Started::new(), &runner)
             .handle(API, serve(Place::Api))
             .handle(BELOW_API, serve(Place::Api))
             .handle(REST, serve(Place::Root))
@@ -129,18 +162,31 @@ impl Plugin for Js {
             .provide(CodeCheckApi::of(Checks {
                 codes: Arc::clone(&codes),
                 pool: Arc::clone(&pool),
+                declarations,
             }))
             .provide(AppSecretsApi::of(store.clone()))
             .provide(AppDataApi::of(store.clone()))
             .follow::<AppRemoved, _>(&host.cartridge(), NAME, move |transaction, removed| {
                 removed.iter().try_for_each(|event| {
                     store::delete_app(transaction, event.app)?;
-                    let (pool, app) = (Arc::clone(&removing), event.app);
-                    transaction.on_commit(move || pool.retire(app))
+                    let ((pool, runner), app) = (removing.clone(), event.app);
+                    transaction.on_commit(move || {
+                        pool.retire(app);
+                        runner.abandon(app);
+                    })
                 })
             })
+            .follow::<DeploymentActivated, _>(
+                &host.cartridge(),
+                NAME,
+                move |transaction, activated| {
+                    let apps: Vec<_> = activated.iter().map(|event| event.app).collect();
+                    activating.activated(transaction, &apps)
+                },
+            )
             .on_stop(move || async move {
-                let (host, store, sink) = leaving;
+                let (host, store, sink, runner) = leaving;
+                runner.give_back().await;
                 sink.write(&host, &store, limits.log_rows, limits.log_bytes).await
             }))
     }

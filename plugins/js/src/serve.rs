@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fazt_js_engine::protocol::{Headers, Request as CellRequest, ToCell};
 use fazt_sdk::prelude::*;
+use fazt_sdk::workspace;
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::StreamExt as _;
 use http_body_kind::is_upload;
@@ -89,7 +90,7 @@ impl Serve {
                 more: false,
                 ip: &head.ip,
                 user: "",
-                workspace: "",
+                workspace: workspace::of_query(request.query()).unwrap_or_default(),
             });
             let sent = ticket.cell().link.send(vec![frame.to_bytes()]).await;
             let reply = match sent {
@@ -109,6 +110,11 @@ impl Serve {
                 Reply::Failed(failure) => {
                     ticket.done();
                     return Ok(self.failed(call, &failure));
+                }
+                // Only a job comes to this.
+                Reply::Outcome(_) => {
+                    ticket.done();
+                    return Ok(response::lost(call));
                 }
                 Reply::Lost if is_safe && !is_again => {
                     ticket.done();

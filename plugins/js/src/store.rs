@@ -411,6 +411,7 @@ pub(crate) fn delete_app(transaction: &Transaction<'_>, app: AppId) -> Result<()
     let app = app.to_string();
     transaction.execute("DELETE FROM js_env WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_secret WHERE app = ?1", params![app])?;
+    transaction.execute("DELETE FROM js_cron_due WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_log WHERE app = ?1", params![app]).map(drop)
 }
 

@@ -312,6 +312,11 @@ pub struct Schedule {
 /// with [`Missed::All`]: while one waits or runs, the next moment passes.
 #[service("fazt.schedules", 1)]
 pub trait Schedules {
+    /// Says what is wrong with a schedule; changes nothing.
+    ///
+    /// # Errors
+    /// `Invalid` for a time or a name that is none.
+    async fn check(&self, call: &Call, schedule: &NewSchedule) -> Result<()>;
     /// Makes or changes a schedule of the caller's app. Durable.
     ///
     /// # Errors

@@ -2,10 +2,12 @@
 //!
 //! One file each, named after the words. All others are data in manifests.
 
+mod app_create;
 mod app_deploy;
 mod app_dev;
 mod app_logs;
 mod app_pull;
+mod app_templates;
 mod app_validate;
 mod cartridge_backup;
 mod cartridge_restore;
@@ -49,10 +51,12 @@ pub(crate) type Running<'r> = Pin<Box<dyn Future<Output = Result<(), Failure>> +
 
 /// All of them.
 pub(crate) const ALL: &[ClientCommand] = &[
+    app_create::COMMAND,
     app_deploy::COMMAND,
     app_dev::COMMAND,
     app_logs::COMMAND,
     app_pull::COMMAND,
+    app_templates::COMMAND,
     app_validate::COMMAND,
     cartridge_backup::COMMAND,
     cartridge_restore::COMMAND,

@@ -92,6 +92,6 @@ fn read(root: &Path, directory: &str) -> Result<Option<Gitignore>, Failure> {
 }
 
 /// The file that lists what stays here.
-const LIST: &str = ".faztignore";
+pub(super) const LIST: &str = ".faztignore";
 /// Where other people's packages lie; a site that needs them has bundled them.
 pub(super) const MODULES: &str = "node_modules";

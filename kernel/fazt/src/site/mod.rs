@@ -142,7 +142,8 @@ impl Walk<'_> {
                 .hint("rename it"));
             };
             if is_hidden(name) {
-                self.site.hidden += 1;
+                // Nobody expects the lists themselves to be published.
+                self.site.hidden += usize::from(!matches!(name, ignored::LIST | ".gitignore"));
                 continue;
             }
             if !self.include_private && prefix.is_empty() && name == "private" {

@@ -300,7 +300,10 @@ fn make(
 }
 
 /// Whether a schedule can be one.
-fn check(schedule: &NewSchedule) -> Result<Cron> {
+///
+/// # Errors
+/// `Invalid` for a time or a name that is none, `TooLarge`.
+pub(super) fn check(schedule: &NewSchedule) -> Result<Cron> {
     let good = (1..=NAME_BYTES_MAX).contains(&schedule.name.len())
         && schedule
             .name

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use fazt_js_engine::protocol::{CallFailure, FromCell, Level, NO_REQUEST, Problem
 use fazt_sdk::call::Call;
 use fazt_sdk::host::Host;
 use fazt_sdk::service::Service;
+use fazt_sdk::services::bindings::BindingList;
 use fazt_sdk::services::{Bindings as _, BindingsApi};
 use fazt_sdk::{Error, Result};
 use futures_channel::{mpsc, oneshot};
@@ -53,8 +55,8 @@ pub(crate) struct Cell {
     pub(crate) code: Arc<Code>,
     pub(crate) link: Link,
     around: Surroundings,
-    /// Of the list that the cell's bindings are from.
-    generation: u64,
+    /// What the cell's bindings are from.
+    offers: Arc<Offers>,
     state: Mutex<State>,
     nudge: mpsc::UnboundedSender<()>,
 }
@@ -77,6 +79,55 @@ struct State {
     silent: Option<(Duration, Duration)>,
     cancelled: Vec<u64>,
 }
+
+/// The functions that a cell was told of, in the order of its numbers.
+pub(crate) struct Offers {
+    generation: u64,
+    names: Vec<String>,
+    /// Whether the plugins of the node are others by now.
+    is_old: AtomicBool,
+}
+
+impl Offers {
+    pub(crate) fn new(list: &BindingList) -> Self {
+        let names = list.bindings.iter().map(|binding| binding.name.clone()).collect();
+        Self { generation: list.generation, names, is_old: AtomicBool::new(false) }
+    }
+
+    /// Calls the function of that number, also when it has another one by now: plugins come and go
+    /// while a job runs.
+    async fn call(
+        &self,
+        bindings: &Service<BindingsApi>,
+        call: &Call,
+        number: u16,
+        arguments: Bytes,
+    ) -> Result<Bytes> {
+        let mut generation = self.generation;
+        let mut at = u32::from(number);
+        for _ in 0..LOOKS_MAX {
+            let result = bindings.call(call, generation, at, arguments.clone()).await;
+            if !matches!(&result, Err(error) if error.code() == "BINDINGS_CHANGED") {
+                return result;
+            }
+            self.is_old.store(true, Ordering::Relaxed);
+            let list = bindings.list(call).await?;
+            let name = self.names.get(usize::from(number)).map_or("", String::as_str);
+            let found = (0..).zip(&list.bindings).find(|(_, binding)| binding.name == name);
+            let Some((now_at, _)) = found else {
+                return Err(Error::unavailable(format!(
+                    "fazt.{name} is not there any more: no running plugin offers it"
+                ))
+                .with_code("NO_BINDING"));
+            };
+            (generation, at) = (list.generation, now_at);
+        }
+        Err(Error::unavailable("the plugins of this node change all the time; try again"))
+    }
+}
+
+/// How often a function is looked for when the plugins change meanwhile.
+const LOOKS_MAX: u32 = 5;
 
 /// A request inside.
 struct Flight {
@@ -102,12 +153,13 @@ impl Cell {
         code: Arc<Code>,
         link: Link,
         around: Surroundings,
-        generation: u64,
+        offers: Offers,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<()>) {
         let (nudge, nudged) = mpsc::unbounded();
         let now = around.host.clock().monotonic();
         let state = State { idle_since: now, heard: now, ..State::default() };
-        let cell = Self { code, link, around, generation, state: Mutex::new(state), nudge };
+        let offers = Arc::new(offers);
+        let cell = Self { code, link, around, offers, state: Mutex::new(state), nudge };
         (Arc::new(cell), nudged)
     }
 
@@ -310,7 +362,13 @@ impl Cell {
                     self.state(|state| state.retiring = true);
                 }
             }
-            FromCell::Outcome { id, .. } | FromCell::Done { id, .. } => return self.leave(id, now),
+            FromCell::Outcome { id, result } => self.state(|state| {
+                let reply = state.flights.get_mut(&id).and_then(|flight| flight.reply.take());
+                if let Some(reply) = reply {
+                    drop(reply.send(Reply::Outcome(result.to_owned())));
+                }
+            }),
+            FromCell::Done { id, .. } => return self.leave(id, now),
             FromCell::Call { call, request, binding, arguments, waits: _ } => {
                 calls.push(self.calling(call, request, binding, arguments));
             }
@@ -395,16 +453,19 @@ impl Cell {
                 ));
             }
         };
-        let (bindings, generation) = (self.around.bindings.clone(), self.generation);
+        let (bindings, offers) = (self.around.bindings.clone(), Arc::clone(&self.offers));
         let list = Bytes::copy_from_slice(arguments.as_bytes());
         Box::pin(async move {
-            let result = bindings.call(&call, generation, binding.into(), list).await;
+            let result = offers.call(&bindings, &call, binding, list).await;
             (id, request, result)
         })
     }
 
     async fn answer(&self, all: Vec<(u64, u64, Result<Bytes>)>) {
         let mut frames = Vec::with_capacity(all.len());
+        if self.offers.is_old.load(Ordering::Relaxed) {
+            self.state(|state| state.retiring = true);
+        }
         for (call, request, result) in &all {
             self.state(|state| {
                 if let Some(flight) = state.flights.get_mut(request) {
@@ -418,16 +479,11 @@ impl Cell {
                     message: "the answer is no text",
                     kind: "internal",
                 }),
-                Err(error) => {
-                    if error.code() == "BINDINGS_CHANGED" {
-                        self.state(|state| state.retiring = true);
-                    }
-                    Err(CallFailure {
-                        code: error.code(),
-                        message: error.message(),
-                        kind: kind(error),
-                    })
-                }
+                Err(error) => Err(CallFailure {
+                    code: error.code(),
+                    message: error.message(),
+                    kind: kind(error),
+                }),
             };
             frames.push(ToCell::Result { call: *call, result }.to_bytes());
         }

@@ -21,7 +21,7 @@ use fazt_sdk::{AppId, Error, Result};
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 
-use super::cell::{Cell, Surroundings, Ticket};
+use super::cell::{Cell, Offers, Surroundings, Ticket};
 use super::link::Link;
 use super::reply::Reply;
 use crate::code::Code;
@@ -239,7 +239,7 @@ impl Pool {
     async fn run(self: &Arc<Self>, call: &Call, code: Arc<Code>) {
         let app_id = code.app;
         let clock = self.around.host.clock();
-        let begun = self.begin(call, &code).await;
+        let begun = self.begin(call, &code, &self.around).await;
         let now = clock.monotonic();
         let (cell, nudged) = match begun {
             Ok(begun) => begun,
@@ -275,13 +275,18 @@ impl Pool {
         self.wake(app_id, usize::MAX);
     }
 
-    async fn begin(
+    /// A cell of `code` that nobody drives yet, with the limits of `around`.
+    ///
+    /// # Errors
+    /// Why none comes up.
+    pub(crate) async fn begin(
         &self,
         call: &Call,
         code: &Arc<Code>,
+        around: &Surroundings,
     ) -> Result<(Arc<Cell>, futures_channel::mpsc::UnboundedReceiver<()>)> {
-        let limits = &self.around.limits;
-        let list = self.around.bindings.list(call).await?;
+        let limits = &around.limits;
+        let list = around.bindings.list(call).await?;
         let prelude = self.prelude(call).await;
         let link = Link::start(call, limits.isolation, &self.workers, limits).await?;
         let init = Init {
@@ -320,8 +325,7 @@ impl Pool {
         };
         let frame = ToCell::Init(Box::new(init)).to_bytes();
         let started = link.send(vec![frame]).await;
-        let (cell, nudged) =
-            Cell::new(Arc::clone(code), link, self.around.clone(), list.generation);
+        let (cell, nudged) = Cell::new(Arc::clone(code), link, around.clone(), Offers::new(&list));
         if let Err(error) = started {
             cell.link.kill().await;
             return Err(error);

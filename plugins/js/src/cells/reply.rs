@@ -15,6 +15,8 @@ pub(crate) enum Reply {
         /// The rest of the body; an error when it broke off.
         more: Option<UnboundedReceiver<Result<Bytes, BrokenOff>>>,
     },
+    /// What a job or an event came to: JSON, empty for `undefined`.
+    Outcome(String),
     /// No answer, for a reason that the request itself has.
     Failed(Failure),
     /// No answer, because of somebody else: the cell is gone.
