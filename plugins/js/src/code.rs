@@ -66,10 +66,6 @@ impl Code {
         self.root
     }
 
-    pub(crate) fn has_root(&self) -> bool {
-        self.root.is_some()
-    }
-
     /// How entry `number` is run, once a cell has said so.
     pub(crate) fn style(&self, number: u16) -> Option<Style> {
         self.styles.get()?.get(usize::from(number)).copied()

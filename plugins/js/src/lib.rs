@@ -23,6 +23,7 @@ mod settings;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
@@ -35,6 +36,7 @@ use fazt_sdk::services::{
 use crate::background::declared::Declarations;
 use crate::background::runner::Runner;
 use crate::cells::cell::Surroundings;
+use crate::cells::meter::Meters;
 use crate::cells::pool::Pool;
 use crate::cells::port::SocketPort;
 use crate::check::Checks;
@@ -104,6 +106,7 @@ impl Plugin for Js {
             bindings: host.service::<BindingsApi>()?,
             log: Arc::clone(&sink),
             limits: Arc::clone(&limits),
+            meters: Arc::new(Meters::new(Duration::from_millis(limits.cpu_minute_ms))),
         };
         let pool = Pool::new(around, host.service::<WorkersApi>()?);
         let codes = Arc::new(Codes::new(

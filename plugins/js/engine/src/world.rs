@@ -170,7 +170,7 @@ impl World {
         call: impl for<'js> FnOnce(&Ctx<'js>, &Doors) -> Result<()>,
     ) -> Ending {
         let Some(realm) = self.realms.get(at) else { return Ending::Quiet };
-        let limit = Duration::from_millis(u64::from(shared.setup.limits.cpu_ms));
+        let limit = Duration::from_millis(shared.cpu_limit(request).0.into());
         let before = shared.live.borrow().get(&request).map_or(Duration::ZERO, |live| live.cpu);
         shared.turn.request.set(request);
         shared.turn.realm.set(realm.id);
