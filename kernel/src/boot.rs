@@ -354,15 +354,25 @@ impl Kernel {
         host: &str,
         request: AdminRequest,
     ) -> AdminResponse {
+        self.request_as(Principal::Anonymous, connection, host, request).await
+    }
+
+    /// Answers any request as that of somebody who is signed in at the app, if it is one. For tests.
+    pub async fn request_as(
+        &self,
+        visitor: Principal,
+        connection: Connection,
+        host: &str,
+        request: AdminRequest,
+    ) -> AdminResponse {
         let request_id = routing::new_request_id(&self.core);
         let method = request.method;
         let mut raw = raw_request(request, host);
         raw.head.secure = u8::from(connection == Connection::Tls);
         let mut request = EdgeRequest::internal(method, request_id, raw);
         request.local = connection == Connection::Loopback;
-        self.response(
-            edge::Gateway::handle(&Router { core: Arc::clone(&self.core) }, request).await,
-        )
+        let router = Router { core: Arc::clone(&self.core), visitor };
+        self.response(edge::Gateway::handle(&router, request).await)
     }
 
     fn response(&self, raw: RawResponse) -> AdminResponse {
@@ -398,7 +408,8 @@ impl Kernel {
         let (mut listeners, port) = self.listeners()?;
         self.core.listening_on(port);
         listeners.push(Listener::unix(&self.socket_path())?);
-        let router = Arc::new(Router { core: Arc::clone(&self.core) });
+        let router =
+            Arc::new(Router { core: Arc::clone(&self.core), visitor: Principal::Anonymous });
         let blobs = Arc::new(Blobs(self.core.cartridge.clone()));
         let options = edge::Options { limits: self.limits()?, ..edge::Options::default() };
         let clock = Arc::clone(self.core.cartridge.clock());

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fazt_kernel::clock::SystemClock;
+use fazt_kernel::workers::Program;
 use fazt_kernel::{AdminRequest, BootOptions, Kernel, Level, Mode};
 use fazt_sdk::call::Principal;
 use fazt_sdk::http::{Body, Method};
@@ -78,6 +79,7 @@ pub struct TestKernel {
     selection: Option<Vec<String>>,
     clock: Option<Arc<dyn Clock>>,
     outside: Option<Outside>,
+    workers: Option<Program>,
     directory: tempfile::TempDir,
 }
 
@@ -145,9 +147,17 @@ impl TestKernel {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (selection, outside) = (None, None);
-        let mut kernel =
-            Self { kernel: None, built_in, settings, selection, clock, outside, directory };
+        let (selection, outside, workers) = (None, None, None);
+        let mut kernel = Self {
+            kernel: None,
+            built_in,
+            settings,
+            selection,
+            clock,
+            outside,
+            workers,
+            directory,
+        };
         kernel.start().await?;
         for library in libraries {
             kernel.add_library(&library).await?;
@@ -174,9 +184,17 @@ impl TestKernel {
     pub async fn timed(built_in: Vec<BuiltIn>, clock: Arc<ManualClock>) -> Result<Self> {
         let directory = temporary()?;
         let (selection, settings, outside) = (None, BTreeMap::new(), None);
-        let clock: Option<Arc<dyn Clock>> = Some(clock);
-        let mut kernel =
-            Self { kernel: None, built_in, settings, selection, clock, outside, directory };
+        let (clock, workers): (Option<Arc<dyn Clock>>, _) = (Some(clock), None);
+        let mut kernel = Self {
+            kernel: None,
+            built_in,
+            settings,
+            selection,
+            clock,
+            outside,
+            workers,
+            directory,
+        };
         kernel.start().await?;
         Ok(kernel)
     }
@@ -209,12 +227,29 @@ impl TestKernel {
         Ok(kernel)
     }
 
+    /// A node that starts this test's program as its workers. `main` of the test calls
+    /// `fazt_kernel::workers::worker_main` before anything else.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub async fn working(built_in: Vec<BuiltIn>, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut kernel = Self::configured(Vec::new(), Vec::new(), &[]).await?;
+        kernel.workers = Some(Program::own()?);
+        kernel.settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        kernel.restart_as(built_in).await?;
+        Ok(kernel)
+    }
+
     async fn start(&mut self) -> Result<()> {
         let mut options = BootOptions::new(self.cartridge(), Mode::Serve, self.built_in.clone());
         options.create = true;
         options.settings = self.settings.clone();
         options.plugins = self.selection.clone();
         options.log_level = Level::Error;
+        options.workers = self.workers.clone();
         if let Some(clock) = &self.clock {
             options.clock = Arc::clone(clock);
         }
@@ -387,6 +422,23 @@ impl TestKernel {
     ) -> Answer {
         let host = if app.is_empty() { "localhost".to_owned() } else { format!("{app}.localhost") };
         self.exchange(Connection::Loopback, &host, method, path, headers, body).await
+    }
+
+    /// A request to an app's host by somebody who is signed in there; the path may carry a query.
+    pub async fn request_as(
+        &self,
+        visitor: Principal,
+        app: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = request(method, path, query, headers, body.into());
+        let host = format!("{app}.localhost");
+        let kernel = self.kernel();
+        Answer::read(kernel.request_as(visitor, Connection::Loopback, &host, request).await).await
     }
 
     /// A request to any host over any connection, as the edge would hand it over; the path may carry

@@ -5,3 +5,4 @@
 
 mod app;
 mod templates;
+mod written_elsewhere;

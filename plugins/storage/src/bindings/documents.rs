@@ -3,72 +3,46 @@
 use fazt_sdk::call::Call;
 use fazt_sdk::manifest::{Binding, Manifest};
 use fazt_sdk::plugin::Started;
-use fazt_sdk::services::Space;
 use fazt_sdk::services::documents::{DOCUMENTS_MAX, Document, Documents as _, Find, Order};
 use fazt_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::arguments::{Arguments, missing};
-use super::{Form, Listed, raw};
+use super::{Form, Given, Listed, raw};
 use crate::documents::Collections;
 
-/// Name, arguments and what it does.
-const FUNCTIONS: [(&str, &[&str], &str); 13] = [
-    ("ds.insert", &["collection", "document"], "Inserts a document; its id"),
-    ("ds.insertMany", &["collection", "documents"], "Inserts several, all or none; their ids"),
-    (
-        "ds.find",
-        &["collection", "query", "options"],
-        "Documents; options: limit, offset, cursor, sort, order, fields",
-    ),
-    ("ds.findOne", &["collection", "query"], "The first document, by a query or an id; or null"),
-    ("ds.get", &["collection", "id"], "The document with an id; or null"),
-    ("ds.update", &["collection", "query", "changes"], "Changes documents; how many"),
-    (
-        "ds.upsert",
-        &["collection", "query", "changes"],
-        "Changes documents, or inserts one: {updated, id}",
-    ),
-    ("ds.delete", &["collection", "query"], "Removes documents; how many"),
-    ("ds.deleteOldest", &["collection", "keep"], "Removes all but the newest; how many"),
-    ("ds.count", &["collection", "query"], "How many documents satisfy a query"),
-    ("ds.distinct", &["collection", "field", "query"], "The different values of a field"),
-    ("ds.index", &["collection", "field", "options"], "Declares an index; options: unique"),
-    (
-        "ds.search",
-        &["collection", "text", "options"],
-        "Documents that have all words; options: query, limit, offset, fields",
-    ),
-];
-
-pub(super) fn declare(mut manifest: Manifest) -> Manifest {
-    for form in Form::BOTH {
-        for (name, arguments, about) in FUNCTIONS {
-            let mut binding = Binding::new(&form.name(name)).about(about);
-            binding.arguments = arguments.iter().map(|name| (*name).to_owned()).collect();
-            manifest = manifest.binding(binding);
-        }
-    }
-    manifest
+functions! {
+    Collections;
+    "ds.insert", ["collection", "document"], insert =>
+        "Inserts a document; its id";
+    "ds.insertMany", ["collection", "documents"], insert_many =>
+        "Inserts several, all or none; their ids";
+    "ds.find", ["collection", "query", "options"], find =>
+        "Documents; options: limit, offset, cursor, sort, order, fields";
+    "ds.findOne", ["collection", "query"], find_one =>
+        "The first document, by a query or an id; or null";
+    "ds.get", ["collection", "id"], get =>
+        "The document with an id; or null";
+    "ds.update", ["collection", "query", "changes"], update =>
+        "Changes documents; how many";
+    "ds.upsert", ["collection", "query", "changes"], upsert =>
+        "Changes documents, or inserts one: {updated, id}";
+    "ds.delete", ["collection", "query"], delete =>
+        "Removes documents; how many";
+    "ds.deleteOldest", ["collection", "keep"], delete_oldest =>
+        "Removes all but the newest; how many";
+    "ds.count", ["collection", "query"], count =>
+        "How many documents satisfy a query";
+    "ds.distinct", ["collection", "field", "query"], distinct =>
+        "The different values of a field";
+    "ds.index", ["collection", "field", "options"], index =>
+        "Declares an index; options: unique";
+    "ds.search", ["collection", "text", "options"], search =>
+        "Documents that have all words; options: query, limit, offset, fields";
 }
 
-pub(super) fn bind(mut started: Started, collections: &Collections) -> Started {
-    for form in Form::BOTH {
-        started = bind_form(started, collections, form);
-    }
-    started
-}
-
-/// What every function is given.
-struct Given<'g> {
-    collections: &'g Collections,
-    call: &'g Call,
-    space: &'g Space,
-    arguments: &'g Arguments,
-}
-
-impl Given<'_> {
+impl Given<'_, Collections> {
     fn collection(&self, requirement: &str) -> Result<String> {
         self.arguments.required(0, requirement)
     }
@@ -91,58 +65,21 @@ impl Given<'_> {
     }
 }
 
-/// Hands over one function of one form.
-macro_rules! function {
-    ($started:ident, $collections:ident, $form:ident, $name:literal, $run:path) => {
-        let collections = $collections.clone();
-        $started = $started.bind(&$form.name($name), move |call: Call, arguments: Arguments| {
-            let collections = collections.clone();
-            async move {
-                let space = $form.space(&call, $name)?;
-                let given = Given {
-                    collections: &collections,
-                    call: &call,
-                    space: &space,
-                    arguments: &arguments,
-                };
-                $run(&given).await
-            }
-        });
-    };
-}
-
-fn bind_form(mut started: Started, collections: &Collections, form: Form) -> Started {
-    function!(started, collections, form, "ds.insert", insert);
-    function!(started, collections, form, "ds.insertMany", insert_many);
-    function!(started, collections, form, "ds.find", find);
-    function!(started, collections, form, "ds.findOne", find_one);
-    function!(started, collections, form, "ds.get", get);
-    function!(started, collections, form, "ds.update", update);
-    function!(started, collections, form, "ds.upsert", upsert);
-    function!(started, collections, form, "ds.delete", delete);
-    function!(started, collections, form, "ds.deleteOldest", delete_oldest);
-    function!(started, collections, form, "ds.count", count);
-    function!(started, collections, form, "ds.distinct", distinct);
-    function!(started, collections, form, "ds.index", index);
-    function!(started, collections, form, "ds.search", search);
-    started
-}
-
-async fn insert(given: &Given<'_>) -> Result<String> {
+async fn insert(given: &Given<'_, Collections>) -> Result<String> {
     let requirement = "ds.insert requires a document object";
     let collection = given.collection("ds.insert requires a collection")?;
     let document = given.arguments.json(1).ok_or_else(|| missing(requirement))?;
-    let inserted = given.collections.insert(given.call, given.space, &collection, document).await?;
+    let inserted = given.store.insert(given.call, given.space, &collection, document).await?;
     Ok(inserted.id)
 }
 
-async fn insert_many(given: &Given<'_>) -> Result<Vec<String>> {
+async fn insert_many(given: &Given<'_, Collections>) -> Result<Vec<String>> {
     let collection = given.collection("ds.insertMany requires a collection")?;
     let documents: Vec<Box<RawValue>> =
         given.arguments.required(1, "ds.insertMany requires a list of documents")?;
     let documents: Vec<_> =
         documents.into_iter().map(|document| document.get().to_owned()).collect();
-    given.collections.insert_many(given.call, given.space, &collection, &documents).await
+    given.store.insert_many(given.call, given.space, &collection, &documents).await
 }
 
 /// Options of `ds.find` and `ds.search`.
@@ -188,37 +125,37 @@ pub(super) fn whole(document: &Document) -> Result<Box<RawValue>> {
     raw(document.to_json())
 }
 
-async fn find(given: &Given<'_>) -> Result<Listed<Box<RawValue>>> {
+async fn find(given: &Given<'_, Collections>) -> Result<Listed<Box<RawValue>>> {
     let collection = given.collection("ds.find requires a collection")?;
     let options = given.arguments.optional::<Options>(2, "ds.find: options")?.unwrap_or_default();
     if options.query.is_some() {
         return Err(missing("ds.find takes the query before the options"));
     }
     let find = options.find(given.query_or_all(1)?)?;
-    let page = given.collections.find(given.call, given.space, &collection, &find).await?;
+    let page = given.store.find(given.call, given.space, &collection, &find).await?;
     let items = page.documents.iter().map(whole).collect::<Result<_>>()?;
     Ok(Listed { items, cursor: page.next })
 }
 
-async fn find_one(given: &Given<'_>) -> Result<Option<Box<RawValue>>> {
+async fn find_one(given: &Given<'_, Collections>) -> Result<Option<Box<RawValue>>> {
     let collection = given.collection("ds.findOne requires a collection")?;
     let find = Find { query: given.query_or_all(1)?, limit: 1, ..Find::default() };
-    let page = given.collections.find(given.call, given.space, &collection, &find).await?;
+    let page = given.store.find(given.call, given.space, &collection, &find).await?;
     page.documents.first().map(whole).transpose()
 }
 
-async fn get(given: &Given<'_>) -> Result<Option<Box<RawValue>>> {
+async fn get(given: &Given<'_, Collections>) -> Result<Option<Box<RawValue>>> {
     let collection = given.collection("ds.get requires a collection")?;
     let id = given.arguments.text(1, "ds.get requires an id")?;
-    let found = given.collections.get(given.call, given.space, &collection, &id).await?;
+    let found = given.store.get(given.call, given.space, &collection, &id).await?;
     found.as_ref().map(whole).transpose()
 }
 
-async fn update(given: &Given<'_>) -> Result<u64> {
+async fn update(given: &Given<'_, Collections>) -> Result<u64> {
     let requirement = "ds.update requires a collection, a query and changes";
     let (collection, query) = (given.collection(requirement)?, given.query(1, requirement)?);
     let changes = given.arguments.json(2).ok_or_else(|| missing(requirement))?;
-    given.collections.update(given.call, given.space, &collection, &query, changes).await
+    given.store.update(given.call, given.space, &collection, &query, changes).await
 }
 
 /// What `ds.upsert` answers.
@@ -229,42 +166,40 @@ struct Upserted {
     id: Option<String>,
 }
 
-async fn upsert(given: &Given<'_>) -> Result<Upserted> {
+async fn upsert(given: &Given<'_, Collections>) -> Result<Upserted> {
     let requirement = "ds.upsert requires a collection, a query and changes";
     let (collection, query) = (given.collection(requirement)?, given.query(1, requirement)?);
     let changes = given.arguments.json(2).ok_or_else(|| missing(requirement))?;
-    let done =
-        given.collections.upsert(given.call, given.space, &collection, &query, changes).await?;
+    let done = given.store.upsert(given.call, given.space, &collection, &query, changes).await?;
     Ok(Upserted { updated: done.updated, id: done.inserted.map(|document| document.id) })
 }
 
-async fn delete(given: &Given<'_>) -> Result<u64> {
+async fn delete(given: &Given<'_, Collections>) -> Result<u64> {
     // Without a query this would be everything: that has to be said, with `{}`.
     let requirement = "ds.delete requires a collection and a query";
     let (collection, query) = (given.collection(requirement)?, given.query(1, requirement)?);
-    given.collections.delete(given.call, given.space, &collection, &query).await
+    given.store.delete(given.call, given.space, &collection, &query).await
 }
 
-async fn delete_oldest(given: &Given<'_>) -> Result<u64> {
+async fn delete_oldest(given: &Given<'_, Collections>) -> Result<u64> {
     let requirement = "ds.deleteOldest requires a collection and how many to keep";
     let collection = given.collection(requirement)?;
     let keep = given.arguments.required(1, requirement)?;
-    given.collections.delete_oldest(given.call, given.space, &collection, keep).await
+    given.store.delete_oldest(given.call, given.space, &collection, keep).await
 }
 
-async fn count(given: &Given<'_>) -> Result<u64> {
+async fn count(given: &Given<'_, Collections>) -> Result<u64> {
     let collection = given.collection("ds.count requires a collection")?;
     let query = given.query_or_all(1)?;
-    given.collections.count(given.call, given.space, &collection, &query).await
+    given.store.count(given.call, given.space, &collection, &query).await
 }
 
-async fn distinct(given: &Given<'_>) -> Result<Vec<Box<RawValue>>> {
+async fn distinct(given: &Given<'_, Collections>) -> Result<Vec<Box<RawValue>>> {
     let requirement = "ds.distinct requires a collection and a field";
     let collection = given.collection(requirement)?;
     let field: String = given.arguments.required(1, requirement)?;
     let query = given.query_or_all(2)?;
-    let values =
-        given.collections.distinct(given.call, given.space, &collection, &field, &query).await?;
+    let values = given.store.distinct(given.call, given.space, &collection, &field, &query).await?;
     values.into_iter().map(raw).collect()
 }
 
@@ -276,16 +211,16 @@ struct IndexOptions {
     unique: bool,
 }
 
-async fn index(given: &Given<'_>) -> Result<()> {
+async fn index(given: &Given<'_, Collections>) -> Result<()> {
     let requirement = "ds.index requires a collection and a field";
     let collection = given.collection(requirement)?;
     let field: String = given.arguments.required(1, requirement)?;
     let options = given.arguments.optional::<IndexOptions>(2, "ds.index: options")?;
     let unique = options.unwrap_or_default().unique;
-    given.collections.index(given.call, given.space, &collection, &field, unique).await
+    given.store.index(given.call, given.space, &collection, &field, unique).await
 }
 
-async fn search(given: &Given<'_>) -> Result<Vec<Box<RawValue>>> {
+async fn search(given: &Given<'_, Collections>) -> Result<Vec<Box<RawValue>>> {
     let requirement = "ds.search requires a collection and words";
     let collection = given.collection(requirement)?;
     let words: String = given.arguments.required(1, requirement)?;
@@ -293,7 +228,6 @@ async fn search(given: &Given<'_>) -> Result<Vec<Box<RawValue>>> {
     let query =
         options.query.as_ref().map_or_else(|| "{}".to_owned(), |query| query.get().to_owned());
     let find = options.find(query)?;
-    let found =
-        given.collections.search(given.call, given.space, &collection, &words, &find).await?;
+    let found = given.store.search(given.call, given.space, &collection, &words, &find).await?;
     found.iter().map(whole).collect()
 }

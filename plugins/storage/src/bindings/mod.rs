@@ -4,6 +4,48 @@
 //! Each file declares its functions and hands over their handlers. `script.js` runs in each realm
 //! and gives them the shapes that JavaScript expects.
 
+/// What a function is given.
+struct Given<'g, S> {
+    store: &'g S,
+    call: &'g Call,
+    space: &'g Space,
+    arguments: &'g Arguments,
+}
+
+/// Functions of a store: the name, the names of the arguments, what answers, and what it does. Each is declared
+/// and handed over in both forms, so that none can be there by half.
+macro_rules! functions {
+    ($store:ty; $($name:literal, [$($argument:literal),*], $run:ident => $about:literal;)*) => {
+        pub(super) fn declare(mut manifest: Manifest) -> Manifest {
+            for form in Form::BOTH {
+                $(
+                    let binding = Binding::new(&form.name($name)).about($about);
+                    manifest = manifest.binding(binding.args([$($argument),*]));
+                )*
+            }
+            manifest
+        }
+
+        pub(super) fn bind(mut started: Started, store: &$store) -> Started {
+            for form in Form::BOTH {
+                $(
+                    let own = store.clone();
+                    let run = move |call: Call, arguments: Arguments| {
+                        let store = own.clone();
+                        async move {
+                            let space = &form.space(&call, $name)?;
+                            let (store, call, arguments) = (&store, &call, &arguments);
+                            $run(&Given { store, call, space, arguments }).await
+                        }
+                    };
+                    started = started.bind(&form.name($name), run);
+                )*
+            }
+            started
+        }
+    };
+}
+
 mod arguments;
 mod base64;
 mod documents;
@@ -18,6 +60,8 @@ use fazt_sdk::services::Space;
 use fazt_sdk::{Error, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use arguments::Arguments;
 
 use crate::objects::Store;
 use crate::transactions::Commits;

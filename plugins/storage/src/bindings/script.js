@@ -1,5 +1,6 @@
-// Runs once in each realm, with `fazt` in scope, after the functions that it wraps are there. A
-// function answers a promise or, where a script runs synchronously, the value itself: `after` takes both.
+// Runs once in each realm, with `fazt` in scope. What it wraps is made when a script first asks for it, and
+// only then is there anything to do here. A function answers a promise or, where a script waits for it, the
+// value itself: `after` takes both.
 {
   const after = (answer, shape) =>
     answer !== null && typeof answer === "object" && typeof answer.then === "function"
@@ -14,7 +15,7 @@
     const plain = owner[name];
     owner[name] = (...given) => after(plain.apply(owner, given), shape);
   };
-  for (const scope of [fazt.app, fazt.app.user]) {
+  const shape = (scope) => {
     wrap(scope.kv, "get", present);
     wrap(scope.kv, "getMany", (values) => values.map(present));
     wrap(scope.kv, "list", list);
@@ -23,11 +24,10 @@
     wrap(scope.ds, "index", () => undefined);
     wrap(scope.s3, "list", list);
     scope.blobs = scope.s3;
-  }
+  };
 
   // A transaction: `fn` reads and says what to write; everything is written if nothing that it read was
   // changed meanwhile. Otherwise `fn` runs again, five times at most.
-  const { read, commit } = fazt.app.tx;
   const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
   const isPromise = (value) =>
     value !== null && typeof value === "object" && typeof value.then === "function";
@@ -36,11 +36,11 @@
     error.code = "TX_READ_AFTER_WRITE";
     throw error;
   };
-  const view = (user, checks, writes) => {
+  const view = (read, user, checks, writes) => {
     const values = new Map();
     const collections = new Set();
-    const asked = (what, shape) =>
-      after(read({ ...what, user }), (answer) => {
+    const asked = (kind, what, shape) =>
+      after(read({ [kind]: { ...what, user } }), (answer) => {
         checks.push(answer.check);
         return shape(answer.value);
       });
@@ -49,29 +49,29 @@
         refuse(`a transaction reads the collection ${collection} before it writes to it`);
       }
     };
-    const write = (collection, what) => {
+    const write = (collection, kind, what) => {
       collections.add(collection);
-      writes.push({ ...what, user, collection });
+      writes.push({ [kind]: { ...what, user, collection } });
     };
     const one = (collection, query) => {
       fresh(collection);
       return typeof query === "string"
-        ? asked({ kind: "document", collection, id: query }, (value) => value)
-        : asked({ kind: "find", collection, query: query ?? {}, options: { limit: 1 } }, (found) =>
+        ? asked("document", { collection, id: query }, (value) => value)
+        : asked("find", { collection, query: query ?? {}, options: { limit: 1 } }, (found) =>
             found.length > 0 ? found[0] : null);
     };
     const kv = {
       get: (key) =>
-        values.has(key) ? copy(values.get(key)) : asked({ kind: "get", key: String(key) }, present),
+        values.has(key) ? copy(values.get(key)) : asked("get", { key: String(key) }, present),
       has: (key) => after(kv.get(key), (value) => value !== undefined),
       set: (key, value, ttlMs) => {
         if (value === undefined) throw new TypeError("kv.set requires key and value");
         values.set(String(key), copy(value) ?? undefined);
-        writes.push({ kind: "set", user, key: String(key), value, ttlMs: ttlMs ?? null });
+        writes.push({ set: { user, key: String(key), value, ttlMs: ttlMs ?? null } });
       },
       delete: (key) => {
         values.set(String(key), undefined);
-        writes.push({ kind: "unset", user, key: String(key) });
+        writes.push({ unset: { user, key: String(key) } });
       },
       incr: (key, by = 1) =>
         after(kv.get(key), (value) => {
@@ -82,7 +82,7 @@
         }),
       list: (prefix = "") => {
         if (values.size > 0) refuse("a transaction lists keys before it writes to any");
-        return asked({ kind: "list", prefix }, (entries) => entries);
+        return asked("list", { prefix }, (entries) => entries);
       },
     };
     const ds = {
@@ -90,24 +90,24 @@
       findOne: one,
       find: (collection, query, options) => {
         fresh(collection);
-        return asked({ kind: "find", collection, query: query ?? {}, options: options ?? null }, (found) => found);
+        return asked("find", { collection, query: query ?? {}, options: options ?? null }, (found) => found);
       },
       count: (collection, query) => {
         fresh(collection);
-        return asked({ kind: "count", collection, query: query ?? {} }, (count) => count);
+        return asked("count", { collection, query: query ?? {} }, (count) => count);
       },
-      insert: (collection, document) => write(collection, { kind: "insert", document }),
-      update: (collection, query, changes) => write(collection, { kind: "update", query, changes }),
-      delete: (collection, query) => write(collection, { kind: "delete", query }),
+      insert: (collection, document) => write(collection, "insert", { document }),
+      update: (collection, query, changes) => write(collection, "update", { query, changes }),
+      delete: (collection, query) => write(collection, "delete", { query }),
     };
     return { kv, ds };
   };
-  fazt.app.tx = (fn) => {
+  const transaction = ({ read, commit }) => (fn) => {
     const attempt = (left) => {
       const checks = [];
       const writes = [];
-      const tx = view(false, checks, writes);
-      tx.user = view(true, checks, writes);
+      const tx = view(read, false, checks, writes);
+      tx.user = view(read, true, checks, writes);
       const again = (error) => {
         if (error?.code === "TX_CONFLICT" && left > 1) return attempt(left - 1);
         throw error;
@@ -125,6 +125,38 @@
     return attempt(5);
   };
 
-  // The name of version 0.4 to 0.29 of the predecessor.
-  fazt.storage = { kv: fazt.app.kv, ds: fazt.app.ds, s3: fazt.app.s3 };
+  const complete = (app) => {
+    shape(app);
+    shape(app.user);
+    app.tx = transaction(app.tx);
+  };
+
+  /** Calls `made` with what is below `name`, when it is there. */
+  const whenMade = (owner, name, made) => {
+    const { get } = Object.getOwnPropertyDescriptor(owner, name);
+    if (get === undefined) return made(owner[name]);
+    const first = () => {
+      // From now on it is a value.
+      const value = get.call(owner);
+      made(value);
+      return value;
+    };
+    Object.defineProperty(owner, name, { get: first });
+  };
+  const install = (owner) => {
+    whenMade(owner, "app", complete);
+    // The name of version 0.4 to 0.29 of the predecessor.
+    Object.defineProperty(owner, "storage", {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const { kv, ds, s3 } = owner.app;
+        const value = { kv, ds, s3 };
+        Object.defineProperty(owner, "storage", { value, writable: true });
+        return value;
+      },
+    });
+  };
+  install(fazt);
+  whenMade(fazt, "sync", install);
 }

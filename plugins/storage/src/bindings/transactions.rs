@@ -59,8 +59,9 @@ fn space(call: &Call, user: bool) -> Result<Space> {
     if user { Space::of_user(call, "fazt.app.tx with user data") } else { Ok(Space::Shared) }
 }
 
+/// As `{"get": {…}}`: a tag among the fields would take their text apart, and it is kept as it is.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum JsRead {
     Get { user: bool, key: String },
     List { user: bool, prefix: String },
@@ -70,7 +71,7 @@ enum JsRead {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum JsCheck {
     Key { user: bool, key: String, version: u64 },
     Keys { user: bool, prefix: String, count: u64, version: u64 },
@@ -98,7 +99,7 @@ impl JsCheck {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum JsWrite {
     Set { user: bool, key: String, value: Box<RawValue>, ttl_ms: Option<u64> },
     Unset { user: bool, key: String },

@@ -38,12 +38,14 @@ pub(super) struct Checked {
 impl Checked {
     pub(super) fn new(find: &Find) -> Result<Self> {
         if !(1..=DOCUMENTS_MAX).contains(&find.limit) {
-            return Err(Error::invalid(format!("`limit` is from 1 to {DOCUMENTS_MAX}")));
+            return Err(Error::invalid(format!("`limit` is from 1 to {DOCUMENTS_MAX}"))
+                .with_code("INVALID_ARGUMENT"));
         }
         if find.offset > OFFSET_MAX {
             return Err(Error::invalid(format!(
                 "`offset` is at most {OFFSET_MAX}; go on with the cursor of the page before"
-            )));
+            ))
+            .with_code("INVALID_ARGUMENT"));
         }
         let field = find.sort.as_deref().map(Field::parse).transpose()?;
         // That is the order of insertion, which needs no sorting.

@@ -38,7 +38,8 @@ impl Values {
         cursor: Option<String>,
     ) -> Result<KvPage> {
         if !(1..=ENTRIES_MAX).contains(&limit) {
-            return Err(Error::invalid(format!("`limit` is from 1 to {ENTRIES_MAX}")));
+            return Err(Error::invalid(format!("`limit` is from 1 to {ENTRIES_MAX}"))
+                .with_code("INVALID_ARGUMENT"));
         }
         let (prefix, now_ms) = (prefix.to_owned(), self.clock.unix_ms());
         reading::read(&self.cartridge, move |reader| {

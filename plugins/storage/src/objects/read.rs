@@ -57,7 +57,8 @@ impl Store {
         cursor: Option<String>,
     ) -> Result<ObjectPage> {
         if !(1..=OBJECTS_MAX).contains(&limit) {
-            return Err(Error::invalid(format!("`limit` is from 1 to {OBJECTS_MAX}")));
+            return Err(Error::invalid(format!("`limit` is from 1 to {OBJECTS_MAX}"))
+                .with_code("INVALID_ARGUMENT"));
         }
         let prefix = prefix.to_owned();
         reading::read(&self.cartridge, move |reader| {
