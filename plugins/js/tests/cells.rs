@@ -82,7 +82,8 @@ impl Node {
         let mut options = BootOptions::new(home.path().join("data.db"), Mode::Serve, built_in());
         options.create = true;
         options.workers = Some(Program::own().unwrap());
-        let share = if title.starts_with("an_app_that_uses_up_its_share") { "3s" } else { "40 min" };
+        let share =
+            if title.starts_with("an_app_that_uses_up_its_share") { "3s" } else { "40 min" };
         for (name, value) in [
             ("js.cpu_minute_ms", share),
             ("js.isolation", isolation),
@@ -200,6 +201,7 @@ scenarios![
     requests_share_a_warm_cell in BOTH,
     bodies_have_a_limit_that_is_named in BOTH,
     a_streamed_answer_arrives_whole in BOTH,
+    types_are_taken_out_at_the_deploy_and_places_stay_right in BOTH,
     a_root_main_has_a_budget_of_its_own in BOTH,
     an_app_that_uses_up_its_share_is_told_to_wait_and_its_neighbor_is_not in CELL,
     scripts_that_come_together_are_answered_one_after_another in BOTH,
@@ -384,6 +386,40 @@ async fn a_streamed_answer_arrives_whole(node: &Node) {
     let answer = node.get("blog", "/api").await;
     assert_eq!((answer.status, answer.text.len()), (200, 2_000_000));
     assert_eq!(answer.header("content-type"), Some("text/plain"));
+}
+
+async fn types_are_taken_out_at_the_deploy_and_places_stay_right(node: &Node) {
+    let files = [
+        (
+            "api/main.ts",
+            "import { twice } from './lib/twice';\n\
+            interface Point { x: number }\n\
+            export default { fetch(request: Request): Response {\n\
+            if (request.url.endsWith('bad')) { const p: Point = { x: 1 }; throw new Error('at ' + p.x); }\n\
+            return Response.json(twice<number>(21)); } }",
+        ),
+        (
+            "api/lib/twice.ts",
+            "export function twice<T extends number>(n: T): number { return n * 2 as number }",
+        ),
+        ("api/lib/types.d.ts", "export declare const nothing: string;"),
+    ];
+    let warnings = node.deploy("typed", &files).await;
+    assert!(warnings.iter().all(|warning| !warning.contains("Error")), "{warnings:?}");
+    let kept =
+        json!({ "query": "SELECT count(*), min(code NOT LIKE '%number%') FROM js_stripped" });
+    let kept =
+        node.admin(Method::Post, "/api/sql", "application/json", kept.to_string().into()).await;
+    assert_eq!(kept.json()["data"]["rows"], json!([[2, 1]]), "{}", kept.text);
+    assert_eq!(node.get("typed", "/api").await.text, "42");
+    assert_eq!(node.get("typed", "/api/bad").await.status, 500);
+    let logs = node.admin(Method::Get, "/api/apps/typed/logs", "", Vec::new()).await.text;
+    assert!(logs.contains("api/main.ts:4:87"), "{logs}");
+    // What is wrong is told at the deploy, and by the cell.
+    let files = [("api/main.ts", "export default { fetch(): Response { return ] } }")];
+    let warnings = node.deploy("typed", &files).await;
+    assert!(warnings.iter().any(|warning| warning.contains("api/main.ts:1:")), "{warnings:?}");
+    assert_eq!(node.get("typed", "/api").await.code(), "LOAD_ERROR");
 }
 
 async fn a_root_main_has_a_budget_of_its_own(node: &Node) {

@@ -316,7 +316,10 @@ impl Pool {
             files: code
                 .files
                 .iter()
-                .map(|(path, source)| File { path, source, stripped: false })
+                .map(|(path, source)| {
+                    let (source, stripped) = code.as_run(path, source);
+                    File { path, source, stripped }
+                })
                 .collect(),
             entries: code.entries.iter().map(|(path, role)| Entry { path, role: *role }).collect(),
             prelude: prelude.as_deref(),
