@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::settings::Limits;
 use super::store::Standing;
 use super::{Jobs, Lease, SLEEP_MAX, State, backoff, store};
-use crate::cartridge::{Owner, TxError, WriteTx};
+use crate::cartridge::{TxError, WriteTx};
 use crate::core::Core;
 
 impl Jobs {
@@ -32,10 +32,7 @@ impl Jobs {
         loop {
             changed.borrow_and_update();
             let wanted = kind.to_owned();
-            let due = self
-                .cartridge
-                .scan_value(&Owner::kernel(), move |reader| store::next_due(reader, &wanted))
-                .await?;
+            let due = self.look(move |reader| store::next_due(reader, &wanted)).await?;
             let now_ms = self.wall_ms();
             let mut pause = SLEEP_MAX;
             match due {
@@ -149,6 +146,7 @@ impl Jobs {
             tx.on_commit(Box::new(move || {
                 if ends == Ends::Yes {
                     state.leases().remove(&id);
+                    state.job_ended(id);
                     state.jobs_changed();
                 }
             }));
@@ -284,6 +282,7 @@ impl Jobs {
                     }
                 }
                 drop(leases);
+                late.iter().for_each(|(id, _)| state.job_ended(*id));
                 state.jobs_changed();
             }));
             Ok(Ok(()))

@@ -22,9 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fazt_sdk::{Error, Result};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use crate::cartridge::{Cartridge, Owner, TxError, WriteTx};
+use crate::cartridge::{Cartridge, CartridgeError, Owner, Reader, TxError, WriteTx};
 use crate::core::Core;
 
 pub(crate) use service::{JobsService, SchedulesService};
@@ -48,6 +48,8 @@ struct State {
     schedules: watch::Sender<u64>,
     /// The app that was served last, by kind.
     turns: Mutex<HashMap<String, String>>,
+    /// Who waits for the end of a job, by its id.
+    waited_for: Mutex<HashMap<u64, Arc<Notify>>>,
     /// All plugins that are to run do: from now on jobs are handed out.
     open: AtomicBool,
     /// The node stops: nobody waits any more, and nothing is handed out.
@@ -72,6 +74,17 @@ impl State {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn waited_for(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those who wait for the end of this job: it may have come.
+    fn job_ended(&self, id: u64) {
+        if let Some(waiting) = self.waited_for().get(&id) {
+            waiting.notify_waiters();
+        }
+    }
+
     /// Wakes everybody who waits for jobs.
     fn jobs_changed(&self) {
         self.jobs.send_modify(|number| *number += 1);
@@ -85,6 +98,7 @@ impl Jobs {
             jobs: watch::Sender::new(0),
             schedules: watch::Sender::new(0),
             turns: Mutex::default(),
+            waited_for: Mutex::default(),
             open: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         };
@@ -106,6 +120,7 @@ impl Jobs {
     pub(crate) fn close(&self) {
         self.state.closing.store(true, Ordering::Release);
         self.state.jobs_changed();
+        self.state.waited_for().values().for_each(|waiting| waiting.notify_waiters());
     }
 
     fn is_closing(&self) -> bool {
@@ -119,6 +134,20 @@ impl Jobs {
     /// Milliseconds since 1970.
     fn wall_ms(&self) -> u64 {
         store::unsigned(self.cartridge.clock().unix_ms())
+    }
+
+    /// Reads a few rows: on this thread, since there may be as many who ask as there are requests, and
+    /// elsewhere when that takes too long.
+    async fn look<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Reader<'_>) -> Result<T, TxError> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match self.cartridge.read_value(&Owner::kernel(), &read) {
+            Err(CartridgeError::TooLong { .. }) => {
+                Ok(self.cartridge.scan_value(&Owner::kernel(), read).await?)
+            }
+            read => Ok(read?),
+        }
     }
 
     /// Writes what `run` does; an `Err` inside undoes nothing, since whoever refuses wrote nothing.

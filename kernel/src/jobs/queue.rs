@@ -1,14 +1,16 @@
 //! What goes into the queue, and what is asked about it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fazt_sdk::services::jobs::{Job, JobFilter, JobLine, JobState, NewJob};
 use fazt_sdk::{AppId, Error, Result};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::settings::Limits;
-use super::{Jobs, SLEEP_MAX, no_such_job, store};
+use super::{Jobs, SLEEP_MAX, State, no_such_job, store};
 use crate::cartridge::{Owner, TxError, WriteTx};
 
 impl Jobs {
@@ -55,6 +57,8 @@ impl Jobs {
             let Some(standing) = visible(tx, app, id)? else { return Ok(Err(no_such_job(id))) };
             let became = match standing.state {
                 JobState::Waiting => {
+                    let waited = Arc::clone(&state);
+                    tx.on_commit(Box::new(move || waited.job_ended(id)));
                     store::finish(tx, id, JobState::Cancelled, None, None)?;
                     JobState::Cancelled
                 }
@@ -116,10 +120,7 @@ impl Jobs {
     /// What the cartridge says.
     pub(crate) async fn get(&self, app: Option<AppId>, id: u64) -> Result<Option<Job>> {
         let key = app.map(|app| store::key(Some(app)));
-        let found = self
-            .cartridge
-            .scan_value(&Owner::kernel(), move |reader| store::get(reader, key.as_deref(), id));
-        Ok(found.await?)
+        self.look(move |reader| store::get(reader, key.as_deref(), id)).await
     }
 
     /// Jobs, the newest first.
@@ -143,9 +144,7 @@ impl Jobs {
         if self.get(app, id).await?.is_none() {
             return Err(no_such_job(id));
         }
-        let found =
-            self.cartridge.scan_value(&Owner::kernel(), move |reader| store::lines(reader, id));
-        Ok(found.await?)
+        self.look(move |reader| store::lines(reader, id)).await
     }
 
     /// How many jobs an app has, and the bytes that they keep.
@@ -165,9 +164,11 @@ impl Jobs {
     /// `NotFound`.
     pub(super) async fn wait(&self, app: Option<AppId>, id: u64, limit: Duration) -> Result<Job> {
         let end = Instant::now() + limit.min(WAIT_MAX);
-        let mut changed = self.state.jobs.subscribe();
+        let waiting = Waiting::new(&self.state, id);
         loop {
-            changed.borrow_and_update();
+            // From before the look on, so that nothing is missed between the two.
+            let mut ended = pin!(waiting.ended.notified());
+            ended.as_mut().enable();
             let job = self.get(app, id).await?.ok_or_else(|| no_such_job(id))?;
             if job.finished_at_ms.is_some() || Instant::now() >= end {
                 return Ok(job);
@@ -177,9 +178,33 @@ impl Jobs {
             }
             let pause = end.min(Instant::now() + SLEEP_MAX);
             tokio::select! {
-                _ = changed.changed() => {}
+                () = ended => {}
                 () = tokio::time::sleep_until(pause) => {}
             }
+        }
+    }
+}
+
+/// Somebody who waits for the end of a job. One notice for all who wait for the same one.
+struct Waiting<'s> {
+    state: &'s State,
+    id: u64,
+    ended: Arc<Notify>,
+}
+
+impl<'s> Waiting<'s> {
+    fn new(state: &'s State, id: u64) -> Self {
+        let ended = Arc::clone(state.waited_for().entry(id).or_default());
+        Self { state, id, ended }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut all = self.state.waited_for();
+        // The map's own and this one: nobody else waits.
+        if Arc::strong_count(&self.ended) <= 2 {
+            all.remove(&self.id);
         }
     }
 }

@@ -76,7 +76,8 @@ impl Plugin for Js {
             .follows::<DeploymentActivated>()
             .migrations(migrations!(
                 "../../../migrations/js":
-                "0001_create_env_and_log", "0002_create_cron_due", "0003_create_stripped"
+                "0001_create_env_and_log", "0002_create_cron_due", "0003_add_terms_to_secrets",
+                "0004_create_stripped"
             ))
             .route(Route::app_any(API).public().body_max(UPLOAD_BYTES_CEILING))
             .route(Route::app_any(BELOW_API).public().body_max(UPLOAD_BYTES_CEILING))
@@ -92,7 +93,6 @@ impl Plugin for Js {
             .command(SetEnv::command())
             .command(RemoveEnv::command())
             .command(ListSecrets::command())
-            .command(SetSecret::command())
             .command(RemoveSecret::command());
         let manifest = background::declare(manifest);
         settings::all().into_iter().fold(manifest, Manifest::setting)

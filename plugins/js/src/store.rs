@@ -1,4 +1,4 @@
-//! All SQL of the plugin: variables, secrets and logs of apps.
+//! The SQL of variables and logs of apps, and in `secrets` that of secrets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fazt_js_engine::protocol::Level;
 use fazt_sdk::cartridge::Query as _;
 use fazt_sdk::prelude::*;
+use fazt_sdk::services::AppData;
 use fazt_sdk::services::app_data::{Page, Usage};
-use fazt_sdk::services::app_secrets::{AppSecret, SecretPlace};
-use fazt_sdk::services::{AppData, AppSecrets};
 
 use crate::log::Line;
+
+mod secrets;
+
+pub(crate) use secrets::{Secret, Terms};
 
 /// Records of one page of an export.
 const PAGE_RECORDS: usize = 500;
@@ -37,18 +40,6 @@ pub(crate) struct Variable {
     pub(crate) value: String,
 }
 
-/// A secret, without its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct Secret {
-    pub(crate) name: String,
-    /// Always the same: the value is never shown.
-    pub(crate) value: &'static str,
-    /// Whether the app's code sees it as a variable.
-    pub(crate) env: bool,
-    /// Milliseconds since 1970.
-    pub(crate) updated_at_ms: u64,
-}
-
 /// A line of an app's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Logged {
@@ -66,9 +57,8 @@ pub(crate) struct Logged {
 struct Record {
     name: String,
     value: String,
-    /// Sealed again by whoever takes it in.
-    is_secret: bool,
-    in_env: bool,
+    /// Sealed again by whoever takes it in; nothing for a variable.
+    secret: Option<Terms>,
 }
 
 fn number(level: Level) -> u32 {
@@ -216,73 +206,6 @@ impl Store {
         removed.await
     }
 
-    /// The secrets of an app, by name, without their values.
-    ///
-    /// # Errors
-    /// What the cartridge says.
-    pub(crate) fn secrets(&self, app: AppId) -> Result<Vec<Secret>> {
-        self.cartridge.read(|reader| {
-            reader.all(
-                "SELECT name, in_env, updated_at FROM js_secret WHERE app = ?1 ORDER BY name",
-                params![app.to_string()],
-                |row| {
-                    let (name, env, updated_at_ms) = row.read()?;
-                    Ok(Secret { name, value: MASK, env, updated_at_ms })
-                },
-            )
-        })
-    }
-
-    /// Sets a secret.
-    ///
-    /// # Errors
-    /// As [`Self::set_variable`]; `Unavailable` without the sealing key.
-    pub(crate) async fn set_secret(
-        &self,
-        app: AppId,
-        name: &str,
-        value: &str,
-        in_env: bool,
-    ) -> Result<()> {
-        check_name(name)?;
-        check_value(value)?;
-        let sealed = self.host.seal(&label(app, name), value.as_bytes())?;
-        let name = name.to_owned();
-        let (now_ms, this) = (self.host.clock().unix_ms(), self.clone());
-        let written = self.cartridge.write(Some(app), move |transaction| {
-            transaction.execute(
-                "INSERT INTO js_secret (app, name, sealed, in_env, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-                 ON CONFLICT (app, name) DO UPDATE SET sealed = ?3, in_env = ?4, updated_at = ?5",
-                params![app.to_string(), name, sealed, in_env, now_ms],
-            )?;
-            let count = transaction.first(
-                "SELECT count(*) FROM js_secret WHERE app = ?1",
-                params![app.to_string()],
-                |row| row.get::<u64>(0),
-            )?;
-            bounded(count, "secrets")?;
-            this.changed(transaction, app)
-        });
-        written.await
-    }
-
-    /// Removes a secret.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none of that name.
-    pub(crate) async fn remove_secret(&self, app: AppId, name: &str) -> Result<()> {
-        let (name, this) = (name.to_owned(), self.clone());
-        let removed = self.cartridge.write(Some(app), move |transaction| {
-            let count = transaction.execute(
-                "DELETE FROM js_secret WHERE app = ?1 AND name = ?2",
-                params![app.to_string(), name],
-            )?;
-            found(count, "secret", &name)?;
-            this.changed(transaction, app)
-        });
-        removed.await
-    }
-
     /// Writes lines, all at once.
     ///
     /// # Errors
@@ -345,48 +268,32 @@ impl Store {
         })
     }
 
-    fn record(&self, app: AppId, name: &str) -> Result<Record> {
-        let secret = self.cartridge.read(|reader| {
-            reader.first(
-                "SELECT sealed, in_env FROM js_secret WHERE app = ?1 AND name = ?2",
-                params![app.to_string(), name],
-                |row| row.read::<(Vec<u8>, bool)>(),
-            )
-        })?;
-        let (sealed, in_env) =
-            secret.ok_or_else(|| Error::not_found(format!("the secret {name} is gone")))?;
-        let value = self.open(app, name, &sealed)?;
-        Ok(Record { name: name.to_owned(), value, is_secret: true, in_env })
-    }
-
     fn records(&self, app: AppId) -> Result<Vec<Record>> {
         let variables = self.variables(app)?.into_iter().map(|Variable { name, value }| Record {
             name,
             value,
-            is_secret: false,
-            in_env: true,
+            secret: None,
         });
         let mut all: Vec<_> = variables.collect();
         for secret in self.secrets(app)? {
-            all.push(self.record(app, &secret.name)?);
+            // One that was removed meanwhile is none any more.
+            if let Some((value, terms)) = self.secret(app, &secret.name)? {
+                all.push(Record { name: secret.name, value, secret: Some(terms) });
+            }
         }
         Ok(all)
     }
 
     async fn take(&self, app: AppId, records: Vec<Record>) -> Result<()> {
         for record in records {
-            if record.is_secret {
-                self.set_secret(app, &record.name, &record.value, record.in_env).await?;
-            } else {
-                self.set_variable(app, &record.name, &record.value).await?;
+            match record.secret {
+                Some(terms) => self.set_secret(app, &record.name, &record.value, terms).await?,
+                None => self.set_variable(app, &record.name, &record.value).await?,
             }
         }
         Ok(())
     }
 }
-
-/// What is shown in place of a secret's value.
-const MASK: &str = "••••••••";
 
 fn label(app: AppId, name: &str) -> String {
     format!("{SEAL_LABEL} {app} {name}")
@@ -413,21 +320,6 @@ pub(crate) fn delete_app(transaction: &Transaction<'_>, app: AppId) -> Result<()
     transaction.execute("DELETE FROM js_secret WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_cron_due WHERE app = ?1", params![app])?;
     transaction.execute("DELETE FROM js_log WHERE app = ?1", params![app]).map(drop)
-}
-
-impl AppSecrets for Store {
-    async fn open(&self, _: &Call, app: AppId, name: &str) -> Result<Option<AppSecret>> {
-        let sealed = self.cartridge.read(|reader| {
-            reader.first(
-                "SELECT sealed FROM js_secret WHERE app = ?1 AND name = ?2",
-                params![app.to_string(), name],
-                |row| row.get::<Vec<u8>>(0),
-            )
-        })?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let value = Self::open(self, app, name, &sealed)?;
-        Ok(Some(AppSecret { value, place: SecretPlace::Bearer, hosts: Vec::new() }))
-    }
 }
 
 impl AppData for Store {

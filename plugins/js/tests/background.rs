@@ -226,11 +226,13 @@ scenarios![
     a_job_reads_nobody_but_itself_and_has_no_rights in CELL,
     an_app_that_is_removed_ends_its_jobs in CELL,
     the_next_job_of_an_app_gets_the_cell in CELL,
+    many_small_jobs_keep_nobody_waiting in CELL,
     schedules_of_the_manifest_are_those_of_the_active_deployment in CELL,
     a_wrong_schedule_is_told_with_its_place_and_the_rest_counts in CELL,
     a_schedule_runs_its_handler_when_its_moment_comes in BOTH,
     code_makes_and_changes_schedules in CELL,
     the_workspace_of_the_address_reaches_the_code in BOTH,
+    a_secret_is_for_its_hosts_and_never_in_the_cell in BOTH,
 ];
 
 async fn a_job_outlives_its_request_and_says_how_far_it_is(node: &mut Node) {
@@ -619,6 +621,18 @@ async fn the_next_job_of_an_app_gets_the_cell(node: &mut Node) {
     assert!(last["value"].as_u64().unwrap() > 1, "{last}");
 }
 
+async fn many_small_jobs_keep_nobody_waiting(node: &mut Node) {
+    node.app("blog", &[("jobs/small.js", "export default (job) => job.data")]).await;
+    let began = Instant::now();
+    let all = "Promise.all(Array.from({ length: 100 }, (_, n) => fazt.worker.spawn('jobs/small.js', { data: n })))
+        .then((all) => Promise.all(all.map((job) => fazt.worker.wait(job.id))))
+        .then((all) => all.every((job, n) => job.value === n))";
+    assert_eq!(node.run("blog", all).await, json!(true));
+    // Five at a time; with a wait of two seconds after each of them it would be half a minute.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    println!("  100 jobs in {:?}", began.elapsed());
+}
+
 const TWO: &str = r#"{"cron": [
   {"schedule": "*/5 * * * *", "handler": "api/cron.js"},
   {"schedule": "@daily", "handler": "jobs/tidy.js", "missed": "skip", "data": {"deep": true}}
@@ -803,4 +817,52 @@ async fn the_workspace_of_the_address_reaches_the_code(node: &mut Node) {
             assert!(fazt_sdk::workspace::is_id(said[1].as_str().unwrap()), "{said}");
         }
     }
+}
+
+async fn a_secret_is_for_its_hosts_and_never_in_the_cell(node: &mut Node) {
+    node.app("blog", &[]).await;
+    let secret = json!({
+        "value": "canary-value", "hosts": ["API.example.invalid", "*.other.invalid"],
+        "place": "header", "field": "X-Api-Key",
+    });
+    node.admin(Method::Put, "/api/apps/blog/secrets/KEY", &secret).await;
+    let listed = node.admin(Method::Get, "/api/apps/blog/secrets", &Json::Null).await;
+    assert_eq!(listed[0]["hosts"], json!(["api.example.invalid", "*.other.invalid"]));
+    assert_eq!(listed[0]["place"], "header X-Api-Key");
+    assert!(!listed.to_string().contains("canary"), "{listed}");
+    let fetched = |host: &str| format!("fetch('https://{host}/x', {{ auth: 'KEY' }})");
+    for (host, code) in [
+        ("evil.invalid", "NET_AUTH"),
+        ("api.example.invalid.evil.invalid", "NET_AUTH"),
+        ("example.invalid", "NET_AUTH"),
+        // Meant for it, and so the request goes on, to a name that leads nowhere.
+        ("api.example.invalid", "NET_ERROR"),
+        ("a.other.invalid", "NET_ERROR"),
+    ] {
+        let told = node.run("blog", &fetched(host)).await;
+        let cause = node
+            .run(
+                "blog",
+                &format!("{}.catch((e) => [e.code ?? e.cause?.code, String(e)])", fetched(host)),
+            )
+            .await;
+        assert_eq!(cause[0], code, "{host}: {told} {cause}");
+    }
+    let all = "JSON.stringify([Object.keys(globalThis), fazt.env.all(), await (async () => { try { return await fazt.env.get('KEY') } catch (e) { return e.message } })()])";
+    let seen = node.run("blog", all).await;
+    assert!(!seen.to_string().contains("canary"), "{seen}");
+    for (wrong, words) in [
+        (json!({ "value": "x", "hosts": ["*.com"] }), "*.com"),
+        (json!({ "value": "x", "place": "header" }), "field"),
+        (json!({ "value": "x", "place": "header", "field": "Host" }), "Host"),
+        (json!({ "value": "x", "place": "elsewhere" }), "elsewhere"),
+    ] {
+        let answer = node.try_admin(Method::Put, "/api/apps/blog/secrets/BAD", &wrong).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert!(message.contains(words), "{message}");
+    }
+    // A copy of the app has it on the same terms.
+    node.admin(Method::Post, "/api/apps/blog/fork", &json!({ "as": "copy" })).await;
+    let copied = node.admin(Method::Get, "/api/apps/copy/secrets", &Json::Null).await;
+    assert_eq!(copied[0]["hosts"], listed[0]["hosts"], "{copied}");
 }

@@ -16,6 +16,7 @@ mod exclusive;
 mod exhaustion;
 mod failing_disk;
 mod generators;
+mod jobs;
 mod ledger;
 mod names_and_paths;
 mod odd_requests;

@@ -1,9 +1,11 @@
 //! `fazt app dev DIR`: serves a directory while somebody works on it, and loads pages again.
 //!
 //! A node in this process, on a cartridge that is thrown away, gets a deploy after every change. So
-//! the site behaves as it will: the same clean URLs, redirects and headers, and the same refusals.
+//! the site behaves as it will: the same clean URLs, redirects and headers, and the same refusals. What
+//! the app's code says, and where it fails, stands on the terminal as it happens.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use fazt_kernel::{Kernel, Mode};
 use fazt_sdk::command::{Argument, Command};
@@ -12,12 +14,14 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::app_deploy::default_name;
+use super::app_logs;
 use super::serving::Serving;
 use super::{ClientCommand, Running};
 use crate::arguments::Arguments;
 use crate::delta::{Deploy, Meter};
 use crate::dev::{self, Watch};
 use crate::failure::Failure;
+use crate::invoke::encoded;
 use crate::output::{self, Format};
 use crate::plugins;
 use crate::run::Run;
@@ -66,6 +70,9 @@ async fn develop(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fail
         options.built_in.push(dev::built_in());
         options.create = true;
         options.settings.insert("server.port".to_owned(), port.clone());
+        if runs_code() {
+            options.settings.insert("js.dev".to_owned(), "true".to_owned());
+        }
         options
     };
     let mut serving = Serving::start(options, ports_more).await?;
@@ -84,13 +91,53 @@ async fn develop(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Fail
     let url = serving.kernel.url(&name);
     session.round(run, &serving.kernel).await?;
     say(run, &url, &directory)?;
-    loop {
-        tokio::select! {
-            () = serving.stopped() => break,
-            () = watch.changed() => session.round(run, &serving.kernel).await?,
+    let (kernel, signals) = serving.parts();
+    let inside = Inside::of(kernel);
+    let mut tail = Tail::new(&name);
+    'work: loop {
+        // Not begun anew for each line: a change that it heard of would be forgotten.
+        let mut changed = pin!(watch.changed());
+        loop {
+            tokio::select! {
+                () = signals.next() => break 'work,
+                () = &mut changed => break,
+                lines = tail.next(&inside), if runs_code() => {
+                    for line in lines? {
+                        app_logs::show(run, &line)?;
+                    }
+                }
+            }
         }
+        session.round(run, kernel).await?;
     }
     serving.abandon().await
+}
+
+/// Whether there is somebody in this build who runs the code of apps.
+fn runs_code() -> bool {
+    plugins::built_in().iter().any(|plugin| plugin.name == "js")
+}
+
+/// What the app's code says, from the beginning on.
+struct Tail {
+    path: String,
+    last: u64,
+}
+
+impl Tail {
+    fn new(app: &str) -> Self {
+        Self { path: format!("/api/apps/{}/logs", encoded(app)), last: 0 }
+    }
+
+    /// Waits for the next lines. To be dropped at any time: none is lost.
+    async fn next(&mut self, inside: &Inside<'_>) -> Result<Vec<Value>, Failure> {
+        let path = format!("{}?after={}&wait_ms={LOG_WAIT_MS}&limit=1000", self.path, self.last);
+        let mut lines = transport::ask(inside, Request::new(Method::Get, path)).await?.data;
+        let lines = lines.as_array_mut().map(std::mem::take).unwrap_or_default();
+        let last = lines.last().and_then(|line| line.get("id")).and_then(Value::as_u64);
+        self.last = last.unwrap_or(self.last);
+        Ok(lines)
+    }
 }
 
 fn options_of(arguments: &Arguments) -> Map<String, Value> {
@@ -203,6 +250,8 @@ fn read(directory: &Path, include_private: bool) -> Result<(Site, Vec<Content>),
     Ok((site, contents))
 }
 
+/// How long one question for lines waits, in milliseconds.
+const LOG_WAIT_MS: u32 = 20_000;
 /// The usual port: another one than that of nodes, so that both can run.
 const PORT: u16 = 8100;
 /// How many further ports are tried when it is taken.

@@ -60,7 +60,11 @@ async fn logs(run: &mut Run<'_, '_>, arguments: Arguments) -> Result<(), Failure
     outcome
 }
 
-fn show(run: &mut Run<'_, '_>, line: &Value) -> Result<(), Failure> {
+/// Prints one line of an app's log.
+///
+/// # Errors
+/// When nobody reads any more.
+pub(super) fn show(run: &mut Run<'_, '_>, line: &Value) -> Result<(), Failure> {
     if run.output.format == Format::Json {
         return run.output.line(&line.to_string());
     }

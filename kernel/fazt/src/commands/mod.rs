@@ -22,6 +22,7 @@ mod peer_remove;
 mod plugin_add;
 mod plugin_check;
 mod secret_input;
+mod secret_set;
 mod server_init;
 mod server_start;
 mod serving;
@@ -68,6 +69,7 @@ pub(crate) const ALL: &[ClientCommand] = &[
     peer_remove::COMMAND,
     plugin_add::COMMAND,
     plugin_check::COMMAND,
+    secret_set::COMMAND,
     server_init::COMMAND,
     server_start::COMMAND,
     version::COMMAND,

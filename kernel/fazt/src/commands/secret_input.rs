@@ -3,7 +3,7 @@
 //! `-` means the first line of standard input. What is missing is asked for on a terminal, without
 //! showing it; without a terminal nobody is asked.
 
-use std::io::{BufRead as _, IsTerminal as _, Stdin};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Stdin};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios};
 
@@ -49,6 +49,31 @@ pub(super) fn secret_once(
     }
     secret(given, what, output)
 }
+
+/// A secret that the person types twice, or else all of standard input: a key may have several lines.
+pub(super) fn secret_or_stdin(what: &str, output: &mut Output<'_>) -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        return secret(None, what, output);
+    }
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(SECRET_BYTES_MAX + 1);
+    input
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::failed(format!("the {what} cannot be read: {error}")))?;
+    if text.len() as u64 > SECRET_BYTES_MAX {
+        return Err(Failure::usage(format!("the {what} has more than {SECRET_BYTES_MAX} bytes")));
+    }
+    let text = text.strip_suffix('\n').map_or(&*text, |text| text.trim_end_matches('\r'));
+    if text.is_empty() {
+        return Err(Failure::usage(format!("the {what} on standard input is empty")).hint(
+            format!("send it there, or run the command on a terminal, which asks for the {what}"),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// The largest secret that is read.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 fn line(what: &str) -> Result<String, Failure> {
     let mut line = String::new();

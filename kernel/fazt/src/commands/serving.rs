@@ -53,9 +53,9 @@ impl Serving {
         self.listening.port()
     }
 
-    /// Waits for the first signal.
-    pub(super) async fn stopped(&mut self) {
-        self.signals.next().await;
+    /// The node, and what waits for the first signal.
+    pub(super) fn parts(&mut self) -> (&Kernel, &mut Signals) {
+        (&self.kernel, &mut self.signals)
     }
 
     /// Ends at once: whoever is connected is cut off.

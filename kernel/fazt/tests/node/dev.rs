@@ -6,6 +6,8 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+#[cfg(feature = "js")]
+use crate::home::Node;
 use crate::home::{Home, get};
 
 /// What an open page hears.
@@ -81,4 +83,64 @@ fn a_page_hears_of_changes_and_of_what_is_wrong() {
     drop(open);
     assert!(node.stops().success());
     assert!(!home.path(".fazt").exists(), "the node leaves nothing behind");
+}
+
+/// What the program prints, all of it in one file.
+#[cfg(feature = "js")]
+struct Said(std::path::PathBuf);
+
+#[cfg(feature = "js")]
+impl Said {
+    /// Waits for a line with these words.
+    fn until(&self, words: &[&str]) -> String {
+        for _ in 0..3_000 {
+            let text = fs::read_to_string(&self.0).unwrap();
+            let mut lines = text.lines();
+            if let Some(line) = lines.find(|line| words.iter().all(|word| line.contains(word))) {
+                return line.to_owned();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("no line with {words:?} in {}", fs::read_to_string(&self.0).unwrap());
+    }
+}
+
+#[cfg(feature = "js")]
+#[test]
+fn server_code_is_live_after_each_change_and_says_where_it_fails() {
+    let home = Home::new();
+    let site = home.path("site");
+    fs::create_dir_all(site.join("api")).unwrap();
+    fs::write(site.join("index.html"), "x").unwrap();
+    let main = site.join("api/main.js");
+    let version = |number: u32| {
+        format!("console.log('version', {number}); export default () => new Response('v{number}')")
+    };
+    fs::write(&main, version(1)).unwrap();
+    let mut command = home.command("app dev site --port 0");
+    let file = fs::File::create(home.path("said")).unwrap();
+    command.stdout(file.try_clone().unwrap()).stderr(file);
+    let node = Node { child: command.spawn().unwrap(), said: String::new() };
+    let said = Said(home.path("said"));
+    let url = said.until(&["http://site.localhost:"]);
+    let port: u16 = url.trim().rsplit(':').next().unwrap().parse().unwrap();
+    let host = "site.localhost";
+    for number in 1..6 {
+        fs::write(&main, version(number)).unwrap();
+        while !get(port, host, "/api").ends_with(&format!("v{number}")) {}
+    }
+    said.until(&["info", "version 5"]);
+
+    fs::write(&main, "export default () => {\n  return new Response(;\n}").unwrap();
+    said.until(&["warning: api/main.js:2:"]);
+    assert!(get(port, host, "/").contains('x'), "files are served all the same");
+
+    fs::write(&main, "export default () => {\n\n  throw new RangeError('no luck');\n}").unwrap();
+    let mut answer = String::new();
+    while !answer.contains("RangeError: no luck") {
+        answer = get(port, host, "/api");
+    }
+    assert!(answer.contains("api/main.js:3:"), "{answer}");
+    said.until(&["error", "api/main.js:3:", "RangeError: no luck"]);
+    assert!(node.stops().success());
 }

@@ -15,6 +15,8 @@ mod front;
 mod life;
 #[cfg(feature = "hosting")]
 mod peers;
+#[cfg(all(feature = "hosting", feature = "js"))]
+mod secrets;
 #[cfg(feature = "hosting")]
 mod strangers;
 #[cfg(feature = "hosting")]

@@ -58,7 +58,7 @@ pub(crate) struct Runner {
     pub(super) pool: Arc<Pool>,
     /// By the number of the request that each of them is.
     running: Mutex<HashMap<u64, Arc<Running>>>,
-    /// Seats that wait for another job, at most one for each seat there is.
+    /// Cells that wait for another job, at most [`SEATS_MAX`].
     idle: Mutex<Vec<(AppId, oneshot::Sender<Work>)>>,
     /// Free seats, by kind.
     free: [Seats; 2],
@@ -88,7 +88,8 @@ pub(super) struct Work {
     pub(super) call: Call,
     /// When the attempt has to be over, by the clock that never goes back.
     pub(super) ends: Option<Duration>,
-    _seat: Seat,
+    /// Free again as soon as the attempt is over: the cell may wait for longer.
+    pub(super) seat: Option<Seat>,
 }
 
 impl Seats {
@@ -176,7 +177,7 @@ impl Runner {
         let call = call.for_app(app).without_rights();
         let now = self.host.clock().monotonic();
         let ends = job.timeout.map(|time| now + shortened(time));
-        let work = Work { kind, job, app, call, ends, _seat: seat };
+        let work = Work { kind, job, app, call, ends, seat: Some(seat) };
         let Some(work) = self.hand_over(work) else { return Ok(()) };
         let (runner, work) = (Arc::clone(self), Mutex::new(Some(work)));
         let spawned = self.host.tasks().spawn(&format!("job.{id}.{lease}"), move || {
@@ -212,14 +213,18 @@ impl Runner {
         }
     }
 
-    /// Waits for the next job of `app`, in a seat that keeps its cell.
-    pub(super) fn wait_for_more(&self, app: AppId) -> oneshot::Receiver<Work> {
+    /// The next job of `app`, for a cell that waits for it; nothing when enough of them wait.
+    pub(super) fn wait_for_more(&self, app: AppId) -> Option<oneshot::Receiver<Work>> {
         let (give, more) = oneshot::channel();
         self.idle(|idle| {
             idle.retain(|(_, seat)| !seat.is_canceled());
-            idle.push((app, give));
-        });
-        more
+            let has_room = idle.len() < SEATS_MAX;
+            if has_room {
+                idle.push((app, give));
+            }
+            has_room
+        })
+        .then_some(more)
     }
 
     pub(super) fn begin(&self, work: &Work, running: &Arc<Running>) {

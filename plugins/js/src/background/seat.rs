@@ -155,7 +155,8 @@ async fn sit(runner: &Arc<Runner>, first: Prepared) -> Option<Work> {
         if verdict == Verdict::Spent || !is_shared {
             break None;
         }
-        let mut more = runner.wait_for_more(current.work.app);
+        let Some(mut more) = runner.wait_for_more(current.work.app) else { break None };
+        current.work.seat = None;
         let clock = runner.host.clock();
         let mut patience = Box::pin(clock.sleep(IDLE)).fuse();
         let offered = select_biased! {

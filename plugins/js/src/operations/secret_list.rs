@@ -36,6 +36,8 @@ impl ListSecrets {
             .column("NAME", "name")
             .column("VALUE", "value")
             .column("ENV", "env")
+            .column("PLACE", "place")
+            .column("HOSTS", "hosts")
             .column_as("CHANGED", "updated_at_ms", fazt_sdk::command::Format::Time)
     }
 }

@@ -1,10 +1,11 @@
-//! `PUT /api/apps/{app}/secrets/{name}`, `fazt secret set`.
+//! `PUT /api/apps/{app}/secrets/{name}`, which `fazt secret set` calls.
 
 use fazt_sdk::prelude::*;
 use fazt_sdk::services::AppsApi;
+use fazt_sdk::services::app_secrets::SecretPlace;
 
 use super::app;
-use crate::store::Store;
+use crate::store::{Store, Terms};
 
 pub(crate) struct SetSecret {
     pub(crate) apps: Service<AppsApi>,
@@ -22,6 +23,12 @@ pub(crate) struct Input {
     value: String,
     /// Whether the app's code sees it, as a variable. Without it, it never enters a cell.
     env: Option<bool>,
+    /// The hosts that it may be sent to, `api.example.com` or `*.example.com`; every host without it.
+    hosts: Option<Vec<String>>,
+    /// Where it goes in a request that names it: `bearer` (usual), `basic`, `header` or `query`.
+    place: Option<String>,
+    /// The header field or the query parameter.
+    field: Option<String>,
 }
 
 /// What was changed.
@@ -37,21 +44,10 @@ impl SetSecret {
     pub(crate) fn operation() -> Operation {
         Operation::put::<Self>("/api/apps/{app}/secrets/{name}")
             .summary("Sets a secret of an app: it is kept sealed")
-            .example(
-                fazt_sdk::json!({ "app": "blog", "name": "MAIL_KEY", "value": "…", "env": false }),
-            )
-    }
-
-    pub(crate) fn command() -> Command {
-        Command::new("secret set")
-            .about("Set a secret of an app; it is kept sealed and never shown again")
-            .example("secret set blog MAIL_KEY s3cret")
-            .argument(Argument::required("app", "Id or alias of the app"))
-            .argument(Argument::required("name", "Its name"))
-            .argument(Argument::required("value", "Its value"))
-            .argument(Argument::switch("env", "The app's code sees it, as a variable"))
-            .calls(Self::KEY)
-            .says("{name} is set")
+            .example(fazt_sdk::json!({
+                "app": "blog", "name": "MAIL_KEY", "value": "…", "env": false,
+                "hosts": ["api.example.com"], "place": "header", "field": "X-Api-Key",
+            }))
     }
 }
 
@@ -61,8 +57,24 @@ impl Operate for SetSecret {
 
     async fn operate(&self, call: &Call, input: Input) -> Result<Output> {
         let app = app(&self.apps, call, &input.app).await?;
-        let in_env = input.env.unwrap_or(false);
-        self.store.set_secret(app, &input.name, &input.value, in_env).await?;
+        let place = place(input.place.as_deref().unwrap_or("bearer"), input.field)?;
+        let hosts = input.hosts.unwrap_or_default();
+        let terms = Terms::new(input.env.unwrap_or(false), place, hosts)?;
+        self.store.set_secret(app, &input.name, &input.value, terms).await?;
         Ok(Output { name: input.name })
+    }
+}
+
+fn place(kind: &str, field: Option<String>) -> Result<SecretPlace> {
+    match (kind, field) {
+        ("bearer", None) => Ok(SecretPlace::Bearer),
+        ("basic", None) => Ok(SecretPlace::Basic),
+        ("header", Some(name)) => Ok(SecretPlace::Header { name }),
+        ("query", Some(name)) => Ok(SecretPlace::Query { name }),
+        ("header" | "query", None) => {
+            Err(Error::invalid(format!("{kind} needs the name of its field")))
+        }
+        ("bearer" | "basic", Some(_)) => Err(Error::invalid(format!("{kind} has no field"))),
+        _ => Err(Error::invalid(format!("`{kind}` is not bearer, basic, header or query"))),
     }
 }
