@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fazt_js_engine::protocol::{
-    Binding, Entry, File, FromCell, Init, Limits as CellLimits, ToCell,
+    Binding, Entry, File, FromCell, Init, Limits as CellLimits, Style, ToCell,
 };
 use fazt_sdk::call::Call;
 use fazt_sdk::service::Service;
@@ -94,7 +94,8 @@ impl Pool {
     /// A place for a request in a cell of `code`.
     ///
     /// # Errors
-    /// `Busy` when too many wait, or for too long; why no cell comes up.
+    /// `Busy` when too many wait, or for too long, or when the app has used up its processor time; why
+    /// no cell comes up.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         call: &Call,
@@ -103,6 +104,7 @@ impl Pool {
         id: u64,
     ) -> Result<(Ticket, oneshot::Receiver<Reply>)> {
         let clock = self.around.host.clock();
+        self.around.meters.admit(code.app, clock.monotonic())?;
         let until = clock.monotonic() + Duration::from_millis(self.around.limits.queue_ms);
         loop {
             let now = clock.monotonic();
@@ -138,22 +140,26 @@ impl Pool {
         now: Duration,
     ) -> Result<Next> {
         let limits = &self.around.limits;
-        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
         let app = state.apps.entry(code.app).or_default();
         app.cells.retain(|cell| !cell.has_ended());
-        // The one with the least room that has any: the others may become idle, and go. One that may
-        // be stuck is the last resort.
-        let same = app.cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
-        let with_room = same.map(|cell| (cell.may_be_stuck(now), cell.room(entry), cell));
-        let best =
-            with_room.filter(|(_, room, _)| *room > 0).min_by_key(|(is, room, _)| (*is, *room));
+        // Nearly always there is one cell, or each has room.
+        if let [cell] = &*app.cells
+            && Arc::ptr_eq(&cell.code, code)
+            && cell.style(entry) == Some(Style::Module)
+            && !cell.may_be_stuck(now)
+            && let Some((ticket, reply)) = cell.enter(call, id, entry)
+        {
+            return Ok(Next::Go(ticket, reply));
+        }
+        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
+        let app = state.apps.entry(code.app).or_default();
         let own = app.cells.len() + app.starting;
         let may_start = app.starting == 0
             && own < limits.cells_of_app(code.shares())
             && all < limits.cells_node
             && now >= app.not_before;
-        if let Some((is_stuck, _, cell)) = best
-            && !(is_stuck && may_start)
+        if let Some((cell, is_eager)) = choose(&app.cells, code, entry, now)
+            && (is_eager || !may_start)
             && let Some((ticket, reply)) = cell.enter(call, id, entry)
         {
             return Ok(Next::Go(ticket, reply));
@@ -289,6 +295,7 @@ impl Pool {
                 memory_bytes: limits.memory_bytes,
                 stack_bytes: limits.stack_bytes,
                 cpu_ms: limits.cpu_ms,
+                root_cpu_ms: limits.root_cpu_ms,
                 wall_ms: limits.wall_ms,
                 interleave: limits.interleave,
                 response_bytes: limits.response_bytes,
@@ -309,7 +316,10 @@ impl Pool {
             files: code
                 .files
                 .iter()
-                .map(|(path, source)| File { path, source, stripped: false })
+                .map(|(path, source)| {
+                    let (source, stripped) = code.as_run(path, source);
+                    File { path, source, stripped }
+                })
                 .collect(),
             entries: code.entries.iter().map(|(path, role)| Entry { path, role: *role }).collect(),
             prelude: prelude.as_deref(),
@@ -374,6 +384,32 @@ impl App {
         self.not_before = now + pause;
         self.why = Some(why);
     }
+}
+
+/// The cell of this code that a request is best let into, if any has room, and whether that is better
+/// than another cell.
+///
+/// Modules share a cell: the one with the least room, so that the others may become idle, and go.
+/// Classic scripts run one after another: the cell with the fewest before it, and a new one rather than
+/// behind somebody. One that may be stuck is the last resort of a module, and none of a script.
+fn choose<'a>(
+    cells: &'a [Arc<Cell>],
+    code: &Arc<Code>,
+    entry: u16,
+    now: Duration,
+) -> Option<(&'a Arc<Cell>, bool)> {
+    let same = cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
+    let with_room = same.filter_map(|cell| {
+        let room = cell.room(entry);
+        (room > 0).then(|| (cell.may_be_stuck(now), room, cell))
+    });
+    if code.style(entry) == Some(Style::Module) {
+        let (is_stuck, _, cell) = with_room.min_by_key(|(is_stuck, room, _)| (*is_stuck, *room))?;
+        return Some((cell, !is_stuck));
+    }
+    let free = with_room.filter(|(is_stuck, ..)| !is_stuck);
+    let (_, _, cell) = free.max_by_key(|(_, room, _)| *room)?;
+    Some((cell, cell.is_empty()))
 }
 
 /// The cell of another app that nobody asked for longest.
