@@ -42,8 +42,16 @@ pub(crate) struct Pool {
     pub(crate) workers: Service<WorkersApi>,
     state: Mutex<State>,
     number: AtomicU64,
-    /// The platform, compiled; made in a cell that never held an app's code.
-    prelude: futures_util::lock::Mutex<Option<Bytes>>,
+    prelude: Mutex<Prelude>,
+}
+
+/// The platform, compiled; made in a cell that never held an app's code.
+#[derive(Default)]
+enum Prelude {
+    #[default]
+    Missing,
+    InTheMaking,
+    Ready(Bytes),
 }
 
 #[derive(Default)]
@@ -78,7 +86,7 @@ impl Pool {
             workers,
             state: Mutex::default(),
             number: AtomicU64::new(1),
-            prelude: futures_util::lock::Mutex::new(None),
+            prelude: Mutex::default(),
         })
     }
 
@@ -277,14 +285,14 @@ impl Pool {
     /// # Errors
     /// Why none comes up.
     pub(crate) async fn begin(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         code: &Arc<Code>,
         around: &Surroundings,
     ) -> Result<(Arc<Cell>, futures_channel::mpsc::UnboundedReceiver<()>)> {
         let limits = &around.limits;
         let list = around.bindings.list(call).await?;
-        let prelude = self.prelude(call).await;
+        let prelude = self.prelude(call);
         let link = Link::start(call, limits.isolation, &self.workers, limits).await?;
         let init = Init {
             app_id: &code.app.to_string(),
@@ -334,14 +342,30 @@ impl Pool {
         Ok((cell, nudged))
     }
 
-    /// The platform as bytecode. The first to ask waits until a cell has compiled it.
-    async fn prelude(&self, call: &Call) -> Option<Bytes> {
-        let mut prelude = self.prelude.lock().await;
-        if prelude.is_none() {
-            // Without it each cell compiles for itself, which takes longer and is all the same.
-            *prelude = self.compile(call).await.ok().flatten();
+    /// The platform as bytecode, if it is there. The first to ask has it made, and does not wait: a cell
+    /// without it compiles for itself, which takes a few milliseconds longer.
+    fn prelude(self: &Arc<Self>, call: &Call) -> Option<Bytes> {
+        let mut prelude = self.prelude.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*prelude {
+            Prelude::Ready(bytecode) => return Some(bytecode.clone()),
+            Prelude::InTheMaking => return None,
+            Prelude::Missing => {}
         }
-        prelude.clone()
+        let (pool, call) = (Arc::clone(self), *call);
+        let spawned = self.around.host.tasks().spawn("prelude", move || {
+            let pool = Arc::clone(&pool);
+            async move {
+                // What fails here is tried again for the next cell.
+                let made = pool.compile(&call).await.ok().flatten();
+                let mut prelude = pool.prelude.lock().unwrap_or_else(PoisonError::into_inner);
+                *prelude = made.map_or(Prelude::Missing, Prelude::Ready);
+                Ok(())
+            }
+        });
+        if spawned.is_ok() {
+            *prelude = Prelude::InTheMaking;
+        }
+        None
     }
 
     async fn compile(&self, call: &Call) -> Result<Option<Bytes>> {
