@@ -8,6 +8,7 @@
 //! | ask a node | [`Client`] with a [`Request`] |
 //! | annoy a node | [`RawClient`] |
 //! | deploy | [`Node::deploy`] with [`archive`] |
+//! | look into a cartridge | [`cartridge`] |
 //! | leave out what the machine cannot do | [`skipped`] |
 //!
 //! The program is the one that `FAZT_BIN` names, else it is built from this workspace.
@@ -18,6 +19,7 @@
     reason = "only tests use this library: they fail where something is missing, and say why"
 )]
 
+pub mod cartridge;
 pub mod fixtures;
 mod http;
 mod launch;

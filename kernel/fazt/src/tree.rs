@@ -97,6 +97,9 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Switches that fingers know by a letter, whatever command has them.
+const LETTERS: [(&str, char); 1] = [("follow", 'f')];
+
 fn argument(argument: &Argument) -> Arg {
     let arg = Arg::new(argument.name.clone())
         .help(argument.about.clone())
@@ -105,7 +108,11 @@ fn argument(argument: &Argument) -> Arg {
     match argument.kind {
         ArgumentKind::Positional => arg,
         ArgumentKind::Option => arg.long(flag(argument)),
-        ArgumentKind::Switch => arg.long(flag(argument)).action(ArgAction::SetTrue),
+        ArgumentKind::Switch => {
+            let letter = LETTERS.iter().find(|(name, _)| *name == argument.name);
+            let arg = arg.long(flag(argument)).action(ArgAction::SetTrue);
+            letter.map_or(arg.clone(), |(_, letter)| arg.short(*letter))
+        }
         ArgumentKind::List => {
             arg.long(flag(argument)).action(ArgAction::Append).value_delimiter(',')
         }

@@ -62,6 +62,8 @@ fn configure(raw: &Connection, purpose: Purpose) -> Result<(), SqlError> {
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
         (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+        // Else a statement is compiled again whenever a parameter that the planner looked at is bound.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         if raw.set_db_config(option, on)? != on {
             return Err(not_as_set("a connection option"));

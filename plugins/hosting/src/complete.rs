@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::host::Host;
+use fazt_sdk::services::CodeCheckApi;
 use fazt_sdk::{Error, Result};
 use serde_json::json;
 
@@ -72,7 +73,8 @@ impl Complete {
         }
         let manifest = read_manifest(host, &files).await?;
         let changed = lay_out(&mut files, manifest.layout);
-        let mut warnings = warnings(pending, &files);
+        let runs_code = host.contributions::<CodeCheckApi>().is_ok_and(|found| !found.is_empty());
+        let mut warnings = warnings(pending, &files, runs_code);
         let (rule_files, files) = read_rules(&cartridge, files).await?;
         warnings.extend(rule_files.check(&files)?);
         let rules = Arc::new(rule_files.rules());

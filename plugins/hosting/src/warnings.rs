@@ -7,10 +7,21 @@ use crate::visibility::Visibility;
 /// The most warnings of one kind.
 const COLLISIONS_MAX: usize = 100;
 
-/// The warnings about these files.
-pub(crate) fn warnings(pending: &PendingDeployment, files: &[StoredFile]) -> Vec<String> {
+/// What is for the server is below these.
+const SERVER_FOLDERS: [&str; 2] = ["api", "jobs"];
+
+/// The warnings about these files; `runs_code` says whether some plugin runs what is for the server.
+pub(crate) fn warnings(
+    pending: &PendingDeployment,
+    files: &[StoredFile],
+    runs_code: bool,
+) -> Vec<String> {
     let mut warnings: Vec<String> = Vec::new();
-    warnings.extend(no_index(files));
+    let has_code = files.iter().any(|file| SERVER_FOLDERS.iter().any(|folder| is_in(file, folder)));
+    // An app may be an API and nothing else.
+    if !(has_code && runs_code) {
+        warnings.extend(no_index(files));
+    }
     let collisions = case_collisions(files.iter().map(|file| &*file.path), COLLISIONS_MAX);
     warnings.extend(collisions.into_iter().map(|(first, second)| {
         format!("`{first}` and `{second}` differ only by case and are two files")
@@ -23,18 +34,21 @@ pub(crate) fn warnings(pending: &PendingDeployment, files: &[StoredFile]) -> Vec
             files_are(private)
         ));
     }
-    for folder in ["api", "jobs"] {
-        let inside = count(files, |file| {
-            file.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        });
+    for folder in SERVER_FOLDERS.iter().filter(|_| !runs_code) {
+        let inside = count(files, |file| is_in(file, folder));
         if inside > 0 {
             warnings.push(format!(
-                "{} below `{folder}/` server code: stored, and never sent to anybody",
+                "{} below `{folder}/` server code, which no plugin of this node runs: stored, and \
+                 never sent to anybody",
                 files_are(inside)
             ));
         }
     }
     warnings
+}
+
+fn is_in(file: &StoredFile, folder: &str) -> bool {
+    file.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn no_index(files: &[StoredFile]) -> Option<String> {

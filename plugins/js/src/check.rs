@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fazt_sdk::call::Call;
+use fazt_sdk::cartridge::Cartridge;
 use fazt_sdk::services::CodeCheck;
 use fazt_sdk::{AppId, Result};
 
@@ -10,9 +11,11 @@ use crate::background::declared::Declarations;
 use crate::cells::check::check;
 use crate::cells::pool::Pool;
 use crate::code::Codes;
+use crate::stripped;
 
 /// The contributor.
 pub(crate) struct Checks {
+    pub(crate) cartridge: Cartridge,
     pub(crate) codes: Arc<Codes>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) declarations: Arc<Declarations>,
@@ -26,7 +29,13 @@ impl CodeCheck for Checks {
             preview => self.declarations.check(call, app, preview).await?,
         };
         if let Some(code) = self.codes.find(call, app, preview.as_deref()).await? {
-            problems.extend(check(&self.pool, call, &code).await?);
+            let checked = check(&self.pool, call, &code).await?;
+            problems.extend(checked.problems);
+            let made = code.learn_stripped(checked.stripped);
+            if !made.is_empty() {
+                let now_ms = self.pool.around.host.clock().unix_ms();
+                stripped::store::keep(&self.cartridge, made, now_ms).await?;
+            }
         }
         Ok(problems)
     }

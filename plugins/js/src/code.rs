@@ -12,6 +12,7 @@ use fazt_sdk::services::sites::{CodeFile, FileVisibility, SiteCode, Sites as _, 
 use fazt_sdk::{AppId, Result};
 
 use crate::store::Store;
+use crate::stripped::{self, Stripped, is_typescript};
 
 /// The largest file that is taken for code.
 const FILE_BYTES_MAX: u64 = 2 << 20;
@@ -45,6 +46,10 @@ pub(crate) struct Code {
     root: Option<u16>,
     /// What the first cell found out.
     styles: OnceLock<Vec<Style>>,
+    /// The hashes of files in TypeScript, by path.
+    typescript: HashMap<String, [u8; 32]>,
+    /// What they were made into, by path, once all of them were.
+    stripped: OnceLock<HashMap<String, String>>,
 }
 
 impl Code {
@@ -66,10 +71,6 @@ impl Code {
         self.root
     }
 
-    pub(crate) fn has_root(&self) -> bool {
-        self.root.is_some()
-    }
-
     /// How entry `number` is run, once a cell has said so.
     pub(crate) fn style(&self, number: u16) -> Option<Style> {
         self.styles.get()?.get(usize::from(number)).copied()
@@ -78,6 +79,27 @@ impl Code {
     pub(crate) fn learn(&self, styles: &[Style]) {
         // Every cell of the same code says the same.
         drop(self.styles.set(styles.to_vec()));
+    }
+
+    /// A file as cells get it: its text, and whether that was TypeScript once.
+    pub(crate) fn as_run<'a>(&'a self, path: &str, source: &'a str) -> (&'a str, bool) {
+        match self.stripped.get().and_then(|stripped| stripped.get(path)) {
+            Some(code) => (code, true),
+            None => (source, false),
+        }
+    }
+
+    /// Files in TypeScript were made into JavaScript: path and text. Answers what is worth keeping.
+    pub(crate) fn learn_stripped(&self, made: HashMap<String, String>) -> Vec<Stripped> {
+        let found = made.iter().filter_map(|(path, code)| {
+            Some(Stripped { hash: *self.typescript.get(path)?, code: code.clone() })
+        });
+        let found: Vec<_> = found.collect();
+        if found.len() == self.typescript.len() {
+            // Whoever was first made the same.
+            drop(self.stripped.set(made));
+        }
+        found
     }
 
     /// Whether the requests of some entry share a cell.
@@ -206,9 +228,24 @@ impl Codes {
                 })?;
                 Ok(text)
             };
-            gather(&site.files, also.as_deref(), read).map(|files| (site.deployment.clone(), files))
+            let files = gather(&site.files, also.as_deref(), read)?;
+            let (mut typescript, mut made) = (HashMap::new(), HashMap::new());
+            for file in site.files.iter().filter(|file| is_typescript(&file.path)) {
+                if files.binary_search_by(|(path, _)| path.cmp(&file.path)).is_err() {
+                    continue;
+                }
+                typescript.insert(file.path.clone(), file.hash);
+                if let Some(code) = stripped::store::find(reader, &file.hash)? {
+                    made.insert(file.path.clone(), code);
+                }
+            }
+            let stripped = OnceLock::new();
+            if made.len() == typescript.len() && !made.is_empty() {
+                drop(stripped.set(made));
+            }
+            Ok((site.deployment.clone(), files, typescript, stripped))
         });
-        let (deployment, files) = files.await?;
+        let (deployment, files, typescript, stripped) = files.await?;
         let record = self.apps.find(call, &app.to_string()).await?;
         let url = record.as_ref().and_then(|app| app.urls.first().cloned()).unwrap_or_default();
         let env = self.store.environment(app)?;
@@ -235,6 +272,8 @@ impl Codes {
             named: named.collect(),
             entries,
             styles: OnceLock::new(),
+            typescript,
+            stripped,
         }))
     }
 }

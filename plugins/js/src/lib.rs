@@ -7,6 +7,7 @@
 //! | cell | `cells/link` on this side, `cells/port` and the engine on the other |
 //! | job or schedule | `background`: its bindings, then a cell of its own |
 //! | line of a log | `log` (collected), `store` |
+//! | TypeScript | `check` at the deploy, `stripped` for the cells |
 //! | variable or secret | `operations`, `store`, and new cells from then on |
 //!
 //! The engine is a crate of its own, which knows neither the node nor the system.
@@ -21,8 +22,10 @@ mod response;
 mod serve;
 mod settings;
 mod store;
+mod stripped;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fazt_sdk::event::AppRemoved;
 use fazt_sdk::prelude::*;
@@ -35,6 +38,7 @@ use fazt_sdk::services::{
 use crate::background::declared::Declarations;
 use crate::background::runner::Runner;
 use crate::cells::cell::Surroundings;
+use crate::cells::meter::Meters;
 use crate::cells::pool::Pool;
 use crate::cells::port::SocketPort;
 use crate::check::Checks;
@@ -72,7 +76,8 @@ impl Plugin for Js {
             .follows::<DeploymentActivated>()
             .migrations(migrations!(
                 "../../../migrations/js":
-                "0001_create_env_and_log", "0002_create_cron_due", "0003_add_terms_to_secrets"
+                "0001_create_env_and_log", "0002_create_cron_due", "0003_add_terms_to_secrets",
+                "0004_create_stripped"
             ))
             .route(Route::app_any(API).public().body_max(UPLOAD_BYTES_CEILING))
             .route(Route::app_any(BELOW_API).public().body_max(UPLOAD_BYTES_CEILING))
@@ -103,6 +108,7 @@ impl Plugin for Js {
             bindings: host.service::<BindingsApi>()?,
             log: Arc::clone(&sink),
             limits: Arc::clone(&limits),
+            meters: Arc::new(Meters::new(Duration::from_millis(limits.cpu_minute_ms))),
         };
         let pool = Pool::new(around, host.service::<WorkersApi>()?);
         let codes = Arc::new(Codes::new(
@@ -159,6 +165,7 @@ impl Plugin for Js {
             .operation(RemoveSecret::KEY, RemoveSecret { apps: apps_of(), store: store_of() })
             .operation(Logs::KEY, logs)
             .provide(CodeCheckApi::of(Checks {
+                cartridge: host.cartridge(),
                 codes: Arc::clone(&codes),
                 pool: Arc::clone(&pool),
                 declarations,

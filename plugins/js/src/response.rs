@@ -73,7 +73,9 @@ pub(crate) fn lost(call: &Call) -> Response {
 
 /// There is no cell for the request now.
 pub(crate) fn overloaded(call: &Call, why: &Error) -> Response {
-    let response = error(call, 503, why.code(), why.message(), None);
+    // What the app itself has used up is not the node's fault (RFC 6585 §4).
+    let status = if why.code() == "CPU_QUOTA" { 429 } else { 503 };
+    let response = error(call, status, why.code(), why.message(), None);
     response.header("retry-after", RETRY_AFTER_S)
 }
 

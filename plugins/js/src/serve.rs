@@ -71,6 +71,12 @@ impl Serve {
         body: &Bytes,
     ) -> Result<Response> {
         let head = Head::of(request);
+        // A realm has requests of one user at a time: what their promises share leads to no other user's data.
+        let visitor = call.principal();
+        let user = match &visitor {
+            Principal::User(id) => id.as_str(),
+            _ => "",
+        };
         let is_safe = matches!(request.method(), "GET" | "HEAD");
         let mut is_again = false;
         loop {
@@ -89,7 +95,7 @@ impl Serve {
                 body,
                 more: false,
                 ip: &head.ip,
-                user: "",
+                user,
                 workspace: workspace::of_query(request.query()).unwrap_or_default(),
             });
             let sent = ticket.cell().link.send(vec![frame.to_bytes()]).await;

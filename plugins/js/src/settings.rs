@@ -21,6 +21,7 @@ pub(crate) struct Limits {
     pub(crate) isolation: Isolation,
     pub(crate) cpu_ms: u32,
     pub(crate) root_cpu_ms: u32,
+    pub(crate) cpu_minute_ms: u64,
     pub(crate) wall_ms: u32,
     pub(crate) memory_bytes: u64,
     pub(crate) job_memory_bytes: u64,
@@ -46,6 +47,9 @@ pub(crate) struct Limits {
 /// Bodies of uploads, whatever the setting says.
 pub(crate) const UPLOAD_BYTES_CEILING: u64 = 100 << 20;
 
+/// Three quarters of one processor's minute.
+const SHARE_MS: u64 = 45_000;
+
 /// The most cells of a node, whatever the setting says.
 const CELLS_MAX: usize = 48;
 
@@ -56,6 +60,7 @@ pub(crate) fn all() -> Vec<Setting> {
         Setting::text("isolation", "cell").doc("Where apps' code runs: `cell`, a sandboxed process for each app, or `thread`, inside the node, for apps that you trust."),
         Setting::duration("cpu_ms", seconds(5), seconds(300)).doc("Processor time of one request."),
         Setting::duration("root_cpu_ms", Duration::from_millis(100), seconds(300)).doc("Processor time of one request to a `main.js` at the root."),
+        Setting::duration("cpu_minute_ms", Duration::ZERO, seconds(48 * 60)).doc("Processor time of all requests of one app in a minute; more are answered with 429. 0 stands for three quarters of the machine."),
         Setting::duration("wall_ms", seconds(30), seconds(30)).doc("Time in which a request must be answered, waiting included."),
         Setting::bytes("memory_bytes", 64 << 20, 4 << 30).doc("Memory of one cell."),
         Setting::bytes("job_memory_bytes", 256 << 20, 4 << 30).doc("Memory that a job may ask for; one that does not ask has `js.memory_bytes`."),
@@ -98,6 +103,7 @@ impl Limits {
             isolation,
             cpu_ms: host.setting("cpu_ms")?,
             root_cpu_ms: host.setting("root_cpu_ms")?,
+            cpu_minute_ms: host.setting("cpu_minute_ms")?,
             wall_ms: host.setting("wall_ms")?,
             memory_bytes,
             job_memory_bytes: host.setting::<u64>("job_memory_bytes")?.max(memory_bytes),
@@ -118,6 +124,9 @@ impl Limits {
             calls: host.setting("calls")?,
             dev: host.setting("dev")?,
         };
+        if limits.cpu_minute_ms == 0 {
+            limits.cpu_minute_ms = SHARE_MS.saturating_mul(limits.processors as u64);
+        }
         if limits.cells_node == 0 {
             limits.cells_node = cells_by_memory(memory_bytes);
         }

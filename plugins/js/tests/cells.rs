@@ -40,7 +40,7 @@ fn main() {
             let title = format!("{name}_{isolation}");
             if wanted.is_none_or(|part| title.contains(part)) {
                 runtime.block_on(async {
-                    let node = Node::boot(isolation).await;
+                    let node = Node::boot(&title, isolation).await;
                     scenario(&node).await;
                     node.kernel.stop().await.unwrap();
                 });
@@ -77,14 +77,18 @@ impl Answer {
 }
 
 impl Node {
-    async fn boot(isolation: &str) -> Self {
+    async fn boot(title: &str, isolation: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut options = BootOptions::new(home.path().join("data.db"), Mode::Serve, built_in());
         options.create = true;
         options.workers = Some(Program::own().unwrap());
+        let share =
+            if title.starts_with("an_app_that_uses_up_its_share") { "3s" } else { "40 min" };
         for (name, value) in [
+            ("js.cpu_minute_ms", share),
             ("js.isolation", isolation),
             ("js.cpu_ms", "300ms"),
+            ("js.root_cpu_ms", "60ms"),
             ("js.wall_ms", "2s"),
             ("js.memory_bytes", "32 MiB"),
         ] {
@@ -197,7 +201,12 @@ scenarios![
     requests_share_a_warm_cell in BOTH,
     bodies_have_a_limit_that_is_named in BOTH,
     a_streamed_answer_arrives_whole in BOTH,
+    types_are_taken_out_at_the_deploy_and_places_stay_right in BOTH,
+    a_root_main_has_a_budget_of_its_own in BOTH,
+    an_app_that_uses_up_its_share_is_told_to_wait_and_its_neighbor_is_not in CELL,
+    scripts_that_come_together_are_answered_one_after_another in BOTH,
     a_killed_worker_is_replaced_at_once in CELL,
+    a_worker_that_crashes_is_replaced_at_once in CELL,
     a_stopped_worker_is_killed_at_the_deadline in CELL,
     a_neighbor_answers_while_another_app_loops in CELL,
     two_hundred_loops_end_as_errors_and_the_app_comes_back in CELL,
@@ -377,6 +386,101 @@ async fn a_streamed_answer_arrives_whole(node: &Node) {
     let answer = node.get("blog", "/api").await;
     assert_eq!((answer.status, answer.text.len()), (200, 2_000_000));
     assert_eq!(answer.header("content-type"), Some("text/plain"));
+}
+
+async fn types_are_taken_out_at_the_deploy_and_places_stay_right(node: &Node) {
+    let files = [
+        (
+            "api/main.ts",
+            "import { twice } from './lib/twice';\n\
+            interface Point { x: number }\n\
+            export default { fetch(request: Request): Response {\n\
+            if (request.url.endsWith('bad')) { const p: Point = { x: 1 }; throw new Error('at ' + p.x); }\n\
+            return Response.json(twice<number>(21)); } }",
+        ),
+        (
+            "api/lib/twice.ts",
+            "export function twice<T extends number>(n: T): number { return n * 2 as number }",
+        ),
+        ("api/lib/types.d.ts", "export declare const nothing: string;"),
+    ];
+    let warnings = node.deploy("typed", &files).await;
+    assert!(warnings.iter().all(|warning| !warning.contains("Error")), "{warnings:?}");
+    let kept =
+        json!({ "query": "SELECT count(*), min(code NOT LIKE '%number%') FROM js_stripped" });
+    let kept =
+        node.admin(Method::Post, "/api/sql", "application/json", kept.to_string().into()).await;
+    assert_eq!(kept.json()["data"]["rows"], json!([[2, 1]]), "{}", kept.text);
+    assert_eq!(node.get("typed", "/api").await.text, "42");
+    assert_eq!(node.get("typed", "/api/bad").await.status, 500);
+    let logs = node.admin(Method::Get, "/api/apps/typed/logs", "", Vec::new()).await.text;
+    assert!(logs.contains("api/main.ts:4:87"), "{logs}");
+    // What is wrong is told at the deploy, and by the cell.
+    let files = [("api/main.ts", "export default { fetch(): Response { return ] } }")];
+    let warnings = node.deploy("typed", &files).await;
+    assert!(warnings.iter().any(|warning| warning.contains("api/main.ts:1:")), "{warnings:?}");
+    assert_eq!(node.get("typed", "/api").await.code(), "LOAD_ERROR");
+}
+
+async fn a_root_main_has_a_budget_of_its_own(node: &Node) {
+    let files = [
+        ("manifest.json", r#"{"name": "old", "server": true}"#),
+        ("main.js", "if (req.path === '/loop') for (;;); res.send('fine')"),
+    ];
+    node.deploy("old", &files).await;
+    assert_eq!(node.get("old", "/x").await.text, "fine");
+    let answer = node.get("old", "/loop").await;
+    assert_eq!((answer.status, &*answer.code()), (504, "CPU_LIMIT"), "{}", answer.text);
+    let logs = node.admin(Method::Get, "/api/apps/old/logs", "", Vec::new()).await.text;
+    assert!(logs.contains("js.root_cpu_ms") && logs.contains("more than 60 ms"), "{logs}");
+}
+
+async fn an_app_that_uses_up_its_share_is_told_to_wait_and_its_neighbor_is_not(node: &Node) {
+    // Nine tenths of what one request may use; the share of a minute is three seconds.
+    let main = "export default { fetch() {
+        const end = Date.now() + 270; while (Date.now() < end); return new Response('ok') } }";
+    node.app("greedy", main).await;
+    node.app("good", HELLO).await;
+    let mut answers = Vec::new();
+    for _ in 0..30 {
+        let answer = node.get("greedy", "/api").await;
+        if answer.status == 429 {
+            assert_eq!(answer.code(), "CPU_QUOTA");
+            assert!(answer.header("retry-after").is_some());
+        }
+        answers.push(answer.status);
+        assert_eq!(node.get("good", "/api").await.status, 200);
+    }
+    let served = answers.iter().filter(|status| **status == 200).count();
+    assert!((8..20).contains(&served), "{answers:?}");
+    assert_eq!(answers.last(), Some(&429));
+}
+
+async fn scripts_that_come_together_are_answered_one_after_another(node: &Node) {
+    let main =
+        "globalThis.seen = (globalThis.seen || 0) + 1; respond({ n: request.query.n, seen })";
+    node.app("old", main).await;
+    let all = (0..200).map(|n| async move {
+        let answer = node.get("old", &format!("/api?n={n}")).await;
+        (n, answer.status, answer.text)
+    });
+    for (n, status, text) in futures_util::future::join_all(all).await {
+        assert_eq!((status, text), (200, format!(r#"{{"n":"{n}","seen":1}}"#)));
+    }
+}
+
+async fn a_worker_that_crashes_is_replaced_at_once(node: &Node) {
+    node.app("blog", HELLO).await;
+    node.app("good", HELLO).await;
+    node.get("good", "/api").await;
+    for signal in [Signal::SEGV, Signal::ABORT, Signal::BUS, Signal::ILL] {
+        node.get("blog", "/api").await;
+        node.signal(signal).await;
+        let began = Instant::now();
+        let (blog, good) = tokio::join!(node.get("blog", "/api"), node.get("good", "/api"));
+        assert_eq!((blog.status, good.status), (200, 200), "{}", blog.text);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
 }
 
 async fn a_killed_worker_is_replaced_at_once(node: &Node) {

@@ -27,6 +27,7 @@ mod hex;
 mod kv;
 mod objects;
 mod operations;
+mod pace;
 mod place;
 pub mod query;
 mod reading;

@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
 
 mod app;
+mod ledger;
 mod templates;
 mod written_elsewhere;

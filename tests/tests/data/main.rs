@@ -36,6 +36,7 @@ macro_rules! scenarios {
 scenarios![
     every_call_answers_the_same_in_every_style_and_scope,
     what_belongs_to_a_user_is_that_users_alone,
+    whoever_asks_while_a_cell_starts_asks_in_their_own_name,
     apps_see_their_own_data_only,
     the_old_names_are_the_shared_data,
     a_signed_address_serves_an_object_until_it_expires,
@@ -259,6 +260,37 @@ async fn what_belongs_to_a_user_is_that_users_alone(node: &Node) {
         let expected = if name == "ada" { "ada,k,who" } else { "bob,who" };
         assert_eq!(keys, expected);
     }
+}
+
+/// Requests that wait for the same code to load, and for the same promise of an app.
+async fn whoever_asks_while_a_cell_starts_asks_in_their_own_name(node: &Node) {
+    let slow = "let shared; const ready = () => (shared ??= fazt.app.kv.set('ready', 1));
+        await fazt.app.ds.index('c', 'n');
+        export default { async fetch(request) {
+            const { name, key } = await request.json();
+            await ready();
+            const own = fazt.app.user.kv;
+            await own.set('name', name);
+            await fazt.app.tx(async (tx) => { await tx.user.kv.get(key); tx.user.kv.set(key, name); });
+            const mine = [await own.get('name'), await own.get(key)];
+            await fazt.app.kv.incr('count');
+            return Response.json(mine);
+        } };";
+    for round in 0..5 {
+        node.deploy("cold", &format!("{slow} // {round}")).await;
+        let requests = (0..40).map(|number| async move {
+            let name = format!("user{}", number % 7);
+            let answer =
+                node.send(user(&name), "cold", &json!({ "name": name, "key": number })).await;
+            (name, answer)
+        });
+        for (name, answer) in futures_util::future::join_all(requests).await {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json(), json!([name, name]));
+        }
+    }
+    node.evaluator("cold", false).await;
+    assert_eq!(node.evaluate("cold", "top.kv.get('count')").await["value"], 200);
 }
 
 async fn apps_see_their_own_data_only(node: &Node) {

@@ -24,7 +24,7 @@ const WAIT_MS: u32 = 20_000;
 fn command() -> Command {
     Command::new("app logs")
         .about("Shows what an app's code said lately, and what it says from now on")
-        .example("app logs blog --follow")
+        .example("app logs blog -f")
         .argument(Argument::required("app", "Id or alias of the app"))
         .argument(Argument::option("limit", "How many lines; 100 without it"))
         .argument(Argument::switch("follow", "Goes on until Ctrl-C"))

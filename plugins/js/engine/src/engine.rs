@@ -8,6 +8,7 @@ use crate::prelude::Prelude;
 use crate::protocol::{
     CallFailure, FromCell, Init, Request, Role, STREAM_WINDOW_BYTES, Style, ToCell,
 };
+use crate::realm::Manner;
 use crate::setup::Setup;
 use crate::shared::{Live, Shared};
 use crate::typescript::Refused;
@@ -72,9 +73,10 @@ impl Engine {
     pub(crate) fn run(mut self, frames: Vec<Bytes>) {
         let mut frames = frames;
         loop {
-            self.shared.turn.batch_cpu.set(clock::thread_cpu());
+            self.shared.begin_batch();
             for frame in frames {
                 self.take(frame);
+                self.shared.flush_if_late();
             }
             self.fire();
             self.start_waiting();
@@ -115,8 +117,9 @@ impl Engine {
             Ok(ToCell::Request(request)) => {
                 let (id, workspace, more) =
                     (request.id, request.workspace.to_owned(), request.more);
-                self.register(id, workspace, more);
                 let at = usize::from(request.entry);
+                let role = self.shared.setup.entries.get(at).map(|(_, role)| *role);
+                self.register(id, workspace, more, role == Some(Role::Root));
                 let module = self.shared.setup.styles.get(at) == Some(&Style::Module);
                 if !module || !self.waiting.is_empty() || !self.begin(&request, &[]) {
                     // A classic script sees its whole body at once.
@@ -128,7 +131,7 @@ impl Engine {
             Ok(ToCell::Cancel { id }) => self.cancel(id, "the client left"),
             Ok(ToCell::Credit { id, bytes }) => self.credit(id, bytes),
             Ok(ToCell::Job { id, .. } | ToCell::Event { id, .. }) => {
-                self.register(id, String::new(), false);
+                self.register(id, String::new(), false, false);
                 self.queue(id, &frame, true);
             }
             Ok(ToCell::Check { id, path, source, role }) => {
@@ -141,12 +144,13 @@ impl Engine {
         self.clear();
     }
 
-    fn register(&self, id: u64, workspace: String, receiving: bool) {
+    fn register(&self, id: u64, workspace: String, receiving: bool, is_root: bool) {
         let wall = Duration::from_millis(u64::from(self.shared.setup.limits.wall_ms));
         let live = Live {
             realm: 0,
             deadline: clock::now() + wall,
             cpu: Duration::ZERO,
+            is_root,
             answered: false,
             held: false,
             streaming: false,
@@ -190,6 +194,7 @@ impl Engine {
                 _ => true,
             };
             self.clear();
+            self.shared.flush_if_late();
             if begun {
                 self.waiting.remove(at);
             } else {
@@ -216,7 +221,14 @@ impl Engine {
                 self.refuse(request.id, path);
                 return true;
             }
-            Style::Module => self.world.for_module(&shared, request.user),
+            Style::Module => {
+                for realm in shared.unloadable.take() {
+                    if let Some(at) = self.world.position(realm) {
+                        self.world.realms[at].spoiled = true;
+                    }
+                }
+                self.world.for_module(&shared, request.user)
+            }
             Style::Classic | Style::Root => self.world.for_classic(&shared),
         };
         let at = match found {
@@ -228,6 +240,10 @@ impl Engine {
                 return true;
             }
         };
+        let realm = self.world.realms.get(at).map_or(0, |realm| realm.id);
+        if shared.loading.borrow().contains(&(realm, request.entry)) {
+            return false;
+        }
         self.enter(at, request.id);
         let id = request.id;
         let ending = if *style == Style::Module {
@@ -347,14 +363,17 @@ impl Engine {
         if ending == Ending::Quiet {
             return;
         }
-        let limit = self.shared.setup.limits.cpu_ms;
+        let (limit, setting) = self.shared.cpu_limit(id);
         let message =
-            format!("the request used more than {limit} ms of processor time (js.cpu_ms)");
+            format!("the request used more than {limit} ms of processor time ({setting})");
+        let mut storm = ending == Ending::Storm;
         if let Some(realm) = self.world.realms.get_mut(at) {
             realm.spoiled = true;
+            // What a classic script queued is forgotten with all else.
+            storm &= realm.manner == Manner::Module;
         }
-        self.shared.fail(id, "CPU_LIMIT", &message, "", ending == Ending::Storm);
-        if ending == Ending::Storm {
+        self.shared.fail(id, "CPU_LIMIT", &message, "", storm);
+        if storm {
             self.restart();
         }
     }
@@ -370,6 +389,7 @@ impl Engine {
             self.shared.fail(id, "CELL_RESTARTED", message, "", true);
         }
         self.shared.calls.borrow_mut().clear();
+        self.shared.loading.borrow_mut().clear();
         *self.shared.timers.borrow_mut() = crate::shared::Timers::default();
         self.shared.ended.borrow_mut().clear();
         if let Ok(world) = World::new(&self.shared, self.world.next_realm()) {
@@ -525,7 +545,7 @@ impl Engine {
             for request in ended {
                 let Some(at) = self.world.position(request.realm) else { continue };
                 self.world.realms[at].live = self.world.realms[at].live.saturating_sub(1);
-                let gone = self.world.realms[at].manner == crate::realm::Manner::Classic;
+                let gone = self.world.realms[at].manner == Manner::Classic;
                 if request.remembered && !gone {
                     let id = number(request.id);
                     self.turn_in(request.realm, 0, |ctx, doors| {

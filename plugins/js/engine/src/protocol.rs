@@ -305,6 +305,8 @@ pub struct Limits {
     pub stack_bytes: u32,
     /// Processor time of one request.
     pub cpu_ms: u32,
+    /// Processor time of one request to an entry in the root style.
+    pub root_cpu_ms: u32,
     /// Wall clock of one request.
     pub wall_ms: u32,
     /// Requests at a time in module style.
@@ -321,6 +323,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             stack_bytes: 512 << 10,
             cpu_ms: 5_000,
+            root_cpu_ms: 100,
             wall_ms: 30_000,
             interleave: 64,
             response_bytes: 10 << 20,

@@ -67,9 +67,18 @@ fn doors(ctx: &Ctx<'_>, shared: &Rc<Shared>, manner: Manner) -> Result<Doors> {
     let classic = manner == Manner::Classic;
     settings.set("classic", classic)?;
     settings.set("blocking", classic)?;
-    let made: Object<'_> = init.call((native::door(ctx, shared)?, settings))?;
+    let made: Object<'_> = init.call((native::door(ctx, shared, manner)?, settings))?;
     for (name, source) in &shared.setup.scripts {
         run_script(ctx, shared, name, source);
+    }
+    if classic {
+        let warm: Function<'_> = made.get("warm")?;
+        for (kind, name) in shared.known.learnt() {
+            if warm.call::<_, ()>((kind, name)).is_err() {
+                // It fails again for the script that asks, which is told.
+                drop(ctx.catch());
+            }
+        }
     }
     let entry = |name: &str| -> Result<Entry> {
         Ok(Persistent::save(ctx, made.get::<_, Function<'_>>(name)?))

@@ -3,6 +3,7 @@
 //! borrowed while a script runs.
 
 use crate::clock;
+use crate::pristine::Known;
 use crate::problem;
 use crate::protocol::{
     FRAME_BYTES_MAX, FromCell, Headers, Level, NO_REQUEST, Problem, STREAM_WINDOW_BYTES, ToCell,
@@ -11,7 +12,7 @@ use crate::setup::Setup;
 use crate::{Closed, Port, Wait};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ pub(crate) const CALLS_MAX: usize = 10_000;
 
 /// A line of the log, a message and a stack are no longer than this; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// How long an answer waits for others to leave together with it.
+const FLUSH_AFTER: Duration = Duration::from_micros(500);
 
 /// The arguments of one call, so that its frame is one that the node accepts.
 const ARGUMENTS_BYTES_MAX: usize = FRAME_BYTES_MAX - (1 << 10);
@@ -39,8 +43,15 @@ pub(crate) struct Shared {
     /// The realm and the request of every call under way.
     pub(crate) calls: RefCell<HashMap<u64, (RealmId, u64)>>,
     next_call: Cell<u64>,
+    flushed: Cell<Instant>,
+    pub(crate) known: Known,
     /// Frames that came while a script waited for an answer.
     pub(crate) backlog: RefCell<VecDeque<Bytes>>,
+    /// Entries whose code is being loaded, by realm: other requests for them wait, so that each of them
+    /// begins in a turn of its own.
+    pub(crate) loading: RefCell<HashSet<(RealmId, u16)>>,
+    /// Realms in which code could not be loaded. A module is evaluated once, so the next try is in another.
+    pub(crate) unloadable: RefCell<HashSet<RealmId>>,
     /// Requests that ended in this turn.
     pub(crate) ended: RefCell<Vec<Ended>>,
     /// Promises that were rejected in this turn and that nobody looked at: address and reason.
@@ -95,6 +106,8 @@ pub(crate) struct Live {
     pub(crate) realm: RealmId,
     pub(crate) deadline: Instant,
     pub(crate) cpu: Duration,
+    /// It is for an entry in the root style, which has a limit of its own.
+    pub(crate) is_root: bool,
     pub(crate) answered: bool,
     /// `waitUntil` holds it.
     pub(crate) held: bool,
@@ -208,7 +221,11 @@ impl Shared {
             timers: RefCell::default(),
             calls: RefCell::default(),
             next_call: Cell::new(1),
+            flushed: Cell::new(now),
+            known: Known::default(),
             backlog: RefCell::default(),
+            loading: RefCell::default(),
+            unloadable: RefCell::default(),
             ended: RefCell::default(),
             rejected: RefCell::default(),
             closed: Cell::new(false),
@@ -220,8 +237,24 @@ impl Shared {
         self.port.borrow_mut().send(frame.to_bytes());
     }
 
+    /// Frames have come, and are taken one after another.
+    pub(crate) fn begin_batch(&self) {
+        self.turn.batch_cpu.set(clock::thread_cpu());
+        self.flushed.set(clock::now());
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Closed> {
+        self.flushed.set(clock::now());
         self.port.borrow_mut().flush()
+    }
+
+    /// Sends what has waited for long enough: what is done does not wait for all that came with it.
+    pub(crate) fn flush_if_late(&self) {
+        if clock::now().saturating_duration_since(self.flushed.get()) > FLUSH_AFTER
+            && self.flush().is_err()
+        {
+            self.closed.set(true);
+        }
     }
 
     /// What has come, the backlog first.
@@ -235,6 +268,16 @@ impl Shared {
         let frames = self.port.borrow_mut().receive(wait)?;
         self.backlog.borrow_mut().extend(frames);
         Ok(())
+    }
+
+    /// The processor time that a request may use, and the name of the setting that says so.
+    pub(crate) fn cpu_limit(&self, id: u64) -> (u32, &'static str) {
+        let limits = &self.setup.limits;
+        if self.live.borrow().get(&id).is_some_and(|live| live.is_root) {
+            (limits.root_cpu_ms, "js.root_cpu_ms")
+        } else {
+            (limits.cpu_ms, "js.cpu_ms")
+        }
     }
 
     /// The processor time of a request up to now.
@@ -336,6 +379,19 @@ impl Shared {
         self.send(&FromCell::Log { request, level, text });
     }
 
+    /// In whose name the code that runs now asks: of the request whose turn it is. Code that waited for what
+    /// another request asked for goes on in that one's turn; when it is over, the oldest request of the
+    /// same realm, which is the same user's, stands for it.
+    pub(crate) fn asking(&self) -> u64 {
+        let (request, realm) = (self.turn.request.get(), self.turn.realm.get());
+        let live = self.live.borrow();
+        if live.contains_key(&request) {
+            return request;
+        }
+        let same = live.iter().filter(|(_, live)| live.realm == realm).map(|(id, _)| *id);
+        same.min().unwrap_or(request)
+    }
+
     /// Sends a call; its number, or `None` when too many are under way.
     pub(crate) fn call(&self, binding: u16, arguments: &str, waits: bool) -> Option<u64> {
         if self.calls.borrow().len() >= CALLS_MAX || arguments.len() > ARGUMENTS_BYTES_MAX {
@@ -343,7 +399,7 @@ impl Shared {
         }
         let call = self.next_call.get();
         self.next_call.set(call + 1);
-        let request = self.turn.request.get();
+        let request = self.asking();
         if !waits {
             self.calls.borrow_mut().insert(call, (self.turn.realm.get(), request));
         }

@@ -1,6 +1,8 @@
-//! The interpreter of an engine and the realms in it; all go together when one of them cannot be
-//! trusted any more.
+//! The interpreters of an engine and the realms in them. Modules share one interpreter, which goes
+//! with all that is in it when it cannot be trusted any more; classic scripts have one of their own
+//! ([`Pristine`]), which forgets each of them.
 
+use crate::pristine::{NO_REALM, Pristine};
 use crate::protocol::{Level, NO_REQUEST};
 use crate::raw;
 use crate::realm::{Doors, Manner, Realm};
@@ -13,7 +15,7 @@ use std::time::Duration;
 /// Realms in which modules run at the same time; more than one only for requests of different users.
 const MODULE_REALMS_MAX: usize = 8;
 
-/// How much is allocated before cycles are looked for: a few realms of classic scripts.
+/// How much is allocated before cycles are looked for.
 const GARBAGE_BYTES: usize = 3 << 20;
 
 /// Jobs between two looks at the clock.
@@ -22,7 +24,8 @@ const JOBS_A_LOOK: u32 = 64;
 pub(crate) struct World {
     // In this order: realms go before their runtime.
     pub(crate) realms: Vec<Realm>,
-    spare: Option<Realm>,
+    /// Where classic scripts run, once there was one.
+    pristine: Option<Pristine>,
     next_realm: RealmId,
     pub(crate) runtime: Runtime,
 }
@@ -41,19 +44,8 @@ pub(crate) enum Ending {
 impl World {
     pub(crate) fn new(shared: &Rc<Shared>, first_realm: RealmId) -> Result<Self> {
         let runtime = Runtime::new()?;
-        let limits = shared.setup.limits;
-        runtime.set_memory_limit(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
-        runtime.set_max_stack_size(usize::try_from(limits.stack_bytes).unwrap_or(usize::MAX));
-        runtime.set_gc_threshold(GARBAGE_BYTES);
-        let loader = modules::Modules(Rc::clone(&shared.setup));
-        runtime.set_loader(loader.clone(), loader);
-        let watched = Rc::clone(shared);
-        runtime.set_interrupt_handler(Some(Box::new(move || watched.turn.spent())));
-        let watched = Rc::clone(shared);
-        runtime.set_host_promise_rejection_tracker(Some(Box::new(
-            move |_, promise, reason, handled| track(&watched, &promise, &reason, handled),
-        )));
-        Ok(Self { realms: Vec::new(), spare: None, next_realm: first_realm, runtime })
+        configure(&runtime, shared);
+        Ok(Self { realms: Vec::new(), pristine: None, next_realm: first_realm, runtime })
     }
 
     /// The number that no realm has had.
@@ -85,58 +77,86 @@ impl World {
         Ok(Some(self.realms.len() - 1))
     }
 
-    /// A fresh realm for a classic script; `None`: another one runs.
+    /// The realm for a classic script, as new; `None`: another one runs in it.
     pub(crate) fn for_classic(&mut self, shared: &Rc<Shared>) -> Result<Option<usize>> {
-        if self.realms.iter().any(|realm| realm.manner == Manner::Classic) {
+        if self.realms.iter().any(|realm| realm.manner == Manner::Classic && realm.live > 0) {
             return Ok(None);
         }
-        let realm = match self.spare.take() {
-            Some(realm) => realm,
-            None => self.make(shared, Manner::Classic)?,
-        };
-        self.realms.push(realm);
-        Ok(Some(self.realms.len() - 1))
+        self.renew(shared)?;
+        if let Some(pristine) = &mut self.pristine {
+            pristine.spend();
+        }
+        Ok(self.realms.iter().position(|realm| realm.manner == Manner::Classic))
     }
 
-    /// Prepares a realm for the next classic script, if there is none; whether there was work.
+    /// Makes the realm for the next classic script as new; whether there was work.
     pub(crate) fn prepare(&mut self, shared: &Rc<Shared>) -> bool {
-        if self.spare.is_some() {
-            return false;
+        let ready = self.pristine.as_ref().is_some_and(|pristine| !pristine.is_stale());
+        !ready && self.renew(shared).is_ok()
+    }
+
+    fn renew(&mut self, shared: &Rc<Shared>) -> Result<()> {
+        self.next_realm += 1;
+        let id = self.next_realm;
+        if self.pristine.as_ref().is_some_and(Pristine::is_outgrown) {
+            self.forget_classic();
         }
-        self.spare = self.make(shared, Manner::Classic).ok();
-        true
+        let Some(pristine) = &mut self.pristine else {
+            arm_for_setup(shared);
+            let (pristine, realm) = Pristine::new(shared, id)?;
+            self.realms.push(realm);
+            self.pristine = Some(pristine);
+            return Ok(());
+        };
+        pristine.put_back();
+        for realm in self.realms.iter_mut().filter(|realm| realm.manner == Manner::Classic) {
+            (realm.id, realm.spoiled) = (id, false);
+        }
+        Ok(())
+    }
+
+    /// Gives the interpreter of classic scripts up.
+    fn forget_classic(&mut self) {
+        self.realms.retain(|realm| realm.manner != Manner::Classic);
+        self.pristine = None;
     }
 
     fn make(&mut self, shared: &Rc<Shared>, manner: Manner) -> Result<Realm> {
         self.next_realm += 1;
-        let turn = &shared.turn;
-        turn.request.set(NO_REQUEST);
-        arm(shared, Duration::from_millis(u64::from(shared.setup.limits.cpu_ms).max(1_000)));
+        arm_for_setup(shared);
         Realm::new(&self.runtime, shared, self.next_realm, manner)
     }
 
     /// Gives memory back.
     pub(crate) fn collect(&mut self) {
-        self.spare = None;
         self.runtime.run_gc();
     }
 
     /// Whether nearly all memory is taken. Looks at the whole heap: for failures only.
     pub(crate) fn is_full(&self, shared: &Shared) -> bool {
-        let used = u64::try_from(self.runtime.memory_usage().malloc_size).unwrap_or_default();
-        used / 4 * 5 > shared.setup.limits.memory_bytes
+        let limit = shared.setup.limits.memory_bytes;
+        let classic = self.pristine.as_ref().map(Pristine::runtime);
+        [Some(&self.runtime), classic].into_iter().flatten().any(|runtime| {
+            let used = u64::try_from(runtime.memory_usage().malloc_size).unwrap_or_default();
+            used / 4 * 5 > limit
+        })
     }
 
     /// Takes out realms that nothing runs in and nothing will.
     pub(crate) fn sweep(&mut self, shared: &Shared) {
-        let over =
-            |realm: &Realm| realm.live == 0 && (realm.manner == Manner::Classic || realm.spoiled);
-        self.realms.retain(|realm| {
-            let goes = over(realm);
-            if goes {
+        self.realms.retain_mut(|realm| {
+            if realm.live > 0 {
+                return true;
+            }
+            let is_classic = realm.manner == Manner::Classic;
+            if is_classic || realm.spoiled {
                 shared.timers.borrow_mut().remove_realm(realm.id);
             }
-            !goes
+            if is_classic {
+                // Whatever still comes for the script that was in it finds nobody.
+                realm.id = NO_REALM;
+            }
+            is_classic || !realm.spoiled
         });
     }
 
@@ -150,7 +170,7 @@ impl World {
         call: impl for<'js> FnOnce(&Ctx<'js>, &Doors) -> Result<()>,
     ) -> Ending {
         let Some(realm) = self.realms.get(at) else { return Ending::Quiet };
-        let limit = Duration::from_millis(u64::from(shared.setup.limits.cpu_ms));
+        let limit = Duration::from_millis(shared.cpu_limit(request).0.into());
         let before = shared.live.borrow().get(&request).map_or(Duration::ZERO, |live| live.cpu);
         shared.turn.request.set(request);
         shared.turn.realm.set(realm.id);
@@ -175,6 +195,28 @@ impl World {
         shared.turn.request.set(NO_REQUEST);
         ending
     }
+}
+
+/// Limits and hooks of an interpreter.
+pub(crate) fn configure(runtime: &Runtime, shared: &Rc<Shared>) {
+    let limits = shared.setup.limits;
+    runtime.set_memory_limit(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
+    runtime.set_max_stack_size(usize::try_from(limits.stack_bytes).unwrap_or(usize::MAX));
+    runtime.set_gc_threshold(GARBAGE_BYTES);
+    let loader = modules::Modules(Rc::clone(&shared.setup));
+    runtime.set_loader(loader.clone(), loader);
+    let watched = Rc::clone(shared);
+    runtime.set_interrupt_handler(Some(Box::new(move || watched.turn.spent())));
+    let watched = Rc::clone(shared);
+    runtime.set_host_promise_rejection_tracker(Some(Box::new(
+        move |_, promise, reason, handled| track(&watched, &promise, &reason, handled),
+    )));
+}
+
+/// Starts the clock for a realm that is made.
+fn arm_for_setup(shared: &Shared) {
+    shared.turn.request.set(NO_REQUEST);
+    arm(shared, Duration::from_millis(u64::from(shared.setup.limits.cpu_ms).max(1_000)));
 }
 
 /// Starts the clock of a turn.

@@ -118,8 +118,12 @@ async fn put_back(runner: &Runner, work: &Work, why: &Error) {
 /// Holds one cell until nobody needs it; answers a job that needs another one.
 async fn sit(runner: &Arc<Runner>, first: Prepared) -> Option<Work> {
     let usual = &runner.pool.around.limits;
-    let around =
-        Surroundings { limits: Arc::new(first.limits(usual)), ..runner.pool.around.clone() };
+    let around = Surroundings {
+        limits: Arc::new(first.limits(usual)),
+        // What a job takes is not taken from the app's requests.
+        meters: Arc::default(),
+        ..runner.pool.around.clone()
+    };
     let mut tries = 0;
     let (cell, nudged) = loop {
         match runner.pool.begin(&first.work.call, &first.code, &around).await {

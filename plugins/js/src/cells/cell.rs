@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fazt_js_engine::protocol::{CallFailure, FromCell, Level, NO_REQUEST, Problem, Style, ToCell};
+use fazt_js_engine::protocol::{
+    CallFailure, FromCell, Level, NO_REQUEST, Problem, Role, Style, ToCell,
+};
 use fazt_sdk::call::Call;
 use fazt_sdk::host::Host;
 use fazt_sdk::service::Service;
@@ -24,6 +26,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, select_biased};
 
 use super::link::{LIFE_CPU, Link};
+use super::meter::Meters;
 use super::reply::{BrokenOff, Failure, Reply};
 use crate::code::Code;
 use crate::log::{Line, LogSink};
@@ -41,6 +44,10 @@ const HESITATION: Duration = Duration::from_millis(30);
 /// Silence after which the node asks how much processor time a cell takes.
 const SILENCE: Duration = Duration::from_millis(100);
 
+/// Requests to classic scripts that one cell has before it. They run one after another; those that
+/// come together share the way there and back, which costs more than a short script.
+const CLASSIC_QUEUE: usize = 16;
+
 /// What a cell needs of the node.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
@@ -48,6 +55,7 @@ pub(crate) struct Surroundings {
     pub(crate) bindings: Service<BindingsApi>,
     pub(crate) log: Arc<LogSink>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 /// A cell.
@@ -174,6 +182,16 @@ impl Cell {
     /// How many more requests for `entry` it takes.
     pub(crate) fn room(&self, entry: u16) -> usize {
         self.state(|state| room(state, &self.code, entry, &self.around.limits))
+    }
+
+    /// How `entry` is run, once the cell said so.
+    pub(crate) fn style(&self, entry: u16) -> Option<Style> {
+        self.state(|state| state.styles.get(usize::from(entry)).copied())
+    }
+
+    /// Whether nobody is inside.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state(|state| state.flights.is_empty())
     }
 
     /// Whether it has said nothing for so long that it may be busy with one thing.
@@ -341,8 +359,8 @@ impl Cell {
                         drop(reply.send(Reply::Response { status, headers, body, more: stream }));
                     }
                 });
-                if done_cpu_us.is_some() {
-                    return self.leave(id, now);
+                if let Some(us) = done_cpu_us {
+                    return self.leave(id, us, now);
                 }
             }
             FromCell::Chunk { id, bytes, last } => self.state(|state| {
@@ -368,7 +386,7 @@ impl Cell {
                     drop(reply.send(Reply::Outcome(result.to_owned())));
                 }
             }),
-            FromCell::Done { id, .. } => return self.leave(id, now),
+            FromCell::Done { id, cpu_us } => return self.leave(id, cpu_us, now),
             FromCell::Call { call, request, binding, arguments, waits: _ } => {
                 calls.push(self.calling(call, request, binding, arguments));
             }
@@ -408,7 +426,8 @@ impl Cell {
     }
 
     /// A request has ended; returns the room that it leaves.
-    fn leave(&self, id: u64, now: Duration) -> usize {
+    fn leave(&self, id: u64, cpu_us: u64, now: Duration) -> usize {
+        self.around.meters.charge(self.code.app, Duration::from_micros(cpu_us), now);
         self.state(|state| {
             let left = state.flights.remove(&id).is_some();
             if state.flights.is_empty() {
@@ -521,13 +540,11 @@ impl Cell {
         })
     }
 
+    /// The most that a request inside may use. The engine knows which one runs, and its own limit.
     fn cpu_limit(&self) -> Duration {
         let limits = &self.around.limits;
-        let ms = if self.code.has_root() {
-            limits.root_cpu_ms.max(limits.cpu_ms)
-        } else {
-            limits.cpu_ms
-        };
+        let others = self.code.entries.iter().any(|(_, role)| *role != Role::Root);
+        let ms = if others { limits.cpu_ms.max(limits.root_cpu_ms) } else { limits.root_cpu_ms };
         Duration::from_millis(ms.into())
     }
 
@@ -585,6 +602,7 @@ impl Cell {
             };
             (id, state.flights.get_mut(&id).and_then(|flight| flight.reply.take()))
         });
+        self.around.meters.charge(self.code.app, self.cpu_limit(), self.now());
         let failure =
             Failure::new("CPU_LIMIT", "it used more processor time than js.cpu_ms allows");
         self.note(id, Level::Error, &format!("{}: {}", failure.code, failure.message));
@@ -626,8 +644,9 @@ fn room(state: &State, code: &Code, entry: u16, limits: &Limits) -> usize {
     let style = state.styles.get(usize::from(entry)).copied().or_else(|| code.style(entry));
     let most = match style {
         Some(Style::Module) => limits.interleave.into(),
+        Some(Style::Classic | Style::Root) => CLASSIC_QUEUE,
         // What cannot be compiled says so at once, and what is not known is tried with one.
-        Some(Style::Classic | Style::Root | Style::Broken) | None => 1,
+        Some(Style::Broken) | None => 1,
     };
     usize::saturating_sub(most, state.flights.len())
 }

@@ -7,6 +7,7 @@
 pub(crate) mod cell;
 pub(crate) mod check;
 pub(crate) mod link;
+pub(crate) mod meter;
 pub(crate) mod pool;
 pub(crate) mod port;
 pub(crate) mod reply;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fazt_js_engine::protocol::{
-    Binding, Entry, File, FromCell, Init, Limits as CellLimits, ToCell,
+    Binding, Entry, File, FromCell, Init, Limits as CellLimits, Style, ToCell,
 };
 use fazt_sdk::call::Call;
 use fazt_sdk::service::Service;
@@ -42,8 +42,16 @@ pub(crate) struct Pool {
     pub(crate) workers: Service<WorkersApi>,
     state: Mutex<State>,
     number: AtomicU64,
-    /// The platform, compiled; made in a cell that never held an app's code.
-    prelude: futures_util::lock::Mutex<Option<Bytes>>,
+    prelude: Mutex<Prelude>,
+}
+
+/// The platform, compiled; made in a cell that never held an app's code.
+#[derive(Default)]
+enum Prelude {
+    #[default]
+    Missing,
+    InTheMaking,
+    Ready(Bytes),
 }
 
 #[derive(Default)]
@@ -78,7 +86,7 @@ impl Pool {
             workers,
             state: Mutex::default(),
             number: AtomicU64::new(1),
-            prelude: futures_util::lock::Mutex::new(None),
+            prelude: Mutex::default(),
         })
     }
 
@@ -94,7 +102,8 @@ impl Pool {
     /// A place for a request in a cell of `code`.
     ///
     /// # Errors
-    /// `Busy` when too many wait, or for too long; why no cell comes up.
+    /// `Busy` when too many wait, or for too long, or when the app has used up its processor time; why
+    /// no cell comes up.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         call: &Call,
@@ -103,6 +112,7 @@ impl Pool {
         id: u64,
     ) -> Result<(Ticket, oneshot::Receiver<Reply>)> {
         let clock = self.around.host.clock();
+        self.around.meters.admit(code.app, clock.monotonic())?;
         let until = clock.monotonic() + Duration::from_millis(self.around.limits.queue_ms);
         loop {
             let now = clock.monotonic();
@@ -138,22 +148,26 @@ impl Pool {
         now: Duration,
     ) -> Result<Next> {
         let limits = &self.around.limits;
-        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
         let app = state.apps.entry(code.app).or_default();
         app.cells.retain(|cell| !cell.has_ended());
-        // The one with the least room that has any: the others may become idle, and go. One that may
-        // be stuck is the last resort.
-        let same = app.cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
-        let with_room = same.map(|cell| (cell.may_be_stuck(now), cell.room(entry), cell));
-        let best =
-            with_room.filter(|(_, room, _)| *room > 0).min_by_key(|(is, room, _)| (*is, *room));
+        // Nearly always there is one cell, or each has room.
+        if let [cell] = &*app.cells
+            && Arc::ptr_eq(&cell.code, code)
+            && cell.style(entry) == Some(Style::Module)
+            && !cell.may_be_stuck(now)
+            && let Some((ticket, reply)) = cell.enter(call, id, entry)
+        {
+            return Ok(Next::Go(ticket, reply));
+        }
+        let all: usize = state.apps.values().map(|app| app.cells.len() + app.starting).sum();
+        let app = state.apps.entry(code.app).or_default();
         let own = app.cells.len() + app.starting;
         let may_start = app.starting == 0
             && own < limits.cells_of_app(code.shares())
             && all < limits.cells_node
             && now >= app.not_before;
-        if let Some((is_stuck, _, cell)) = best
-            && !(is_stuck && may_start)
+        if let Some((cell, is_eager)) = choose(&app.cells, code, entry, now)
+            && (is_eager || !may_start)
             && let Some((ticket, reply)) = cell.enter(call, id, entry)
         {
             return Ok(Next::Go(ticket, reply));
@@ -271,14 +285,14 @@ impl Pool {
     /// # Errors
     /// Why none comes up.
     pub(crate) async fn begin(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         code: &Arc<Code>,
         around: &Surroundings,
     ) -> Result<(Arc<Cell>, futures_channel::mpsc::UnboundedReceiver<()>)> {
         let limits = &around.limits;
         let list = around.bindings.list(call).await?;
-        let prelude = self.prelude(call).await;
+        let prelude = self.prelude(call);
         let link = Link::start(call, limits.isolation, &self.workers, limits).await?;
         let init = Init {
             app_id: &code.app.to_string(),
@@ -289,6 +303,7 @@ impl Pool {
                 memory_bytes: limits.memory_bytes,
                 stack_bytes: limits.stack_bytes,
                 cpu_ms: limits.cpu_ms,
+                root_cpu_ms: limits.root_cpu_ms,
                 wall_ms: limits.wall_ms,
                 interleave: limits.interleave,
                 response_bytes: limits.response_bytes,
@@ -309,7 +324,10 @@ impl Pool {
             files: code
                 .files
                 .iter()
-                .map(|(path, source)| File { path, source, stripped: false })
+                .map(|(path, source)| {
+                    let (source, stripped) = code.as_run(path, source);
+                    File { path, source, stripped }
+                })
                 .collect(),
             entries: code.entries.iter().map(|(path, role)| Entry { path, role: *role }).collect(),
             prelude: prelude.as_deref(),
@@ -324,14 +342,30 @@ impl Pool {
         Ok((cell, nudged))
     }
 
-    /// The platform as bytecode. The first to ask waits until a cell has compiled it.
-    async fn prelude(&self, call: &Call) -> Option<Bytes> {
-        let mut prelude = self.prelude.lock().await;
-        if prelude.is_none() {
-            // Without it each cell compiles for itself, which takes longer and is all the same.
-            *prelude = self.compile(call).await.ok().flatten();
+    /// The platform as bytecode, if it is there. The first to ask has it made, and does not wait: a cell
+    /// without it compiles for itself, which takes a few milliseconds longer.
+    fn prelude(self: &Arc<Self>, call: &Call) -> Option<Bytes> {
+        let mut prelude = self.prelude.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*prelude {
+            Prelude::Ready(bytecode) => return Some(bytecode.clone()),
+            Prelude::InTheMaking => return None,
+            Prelude::Missing => {}
         }
-        prelude.clone()
+        let (pool, call) = (Arc::clone(self), *call);
+        let spawned = self.around.host.tasks().spawn("prelude", move || {
+            let pool = Arc::clone(&pool);
+            async move {
+                // What fails here is tried again for the next cell.
+                let made = pool.compile(&call).await.ok().flatten();
+                let mut prelude = pool.prelude.lock().unwrap_or_else(PoisonError::into_inner);
+                *prelude = made.map_or(Prelude::Missing, Prelude::Ready);
+                Ok(())
+            }
+        });
+        if spawned.is_ok() {
+            *prelude = Prelude::InTheMaking;
+        }
+        None
     }
 
     async fn compile(&self, call: &Call) -> Result<Option<Bytes>> {
@@ -374,6 +408,32 @@ impl App {
         self.not_before = now + pause;
         self.why = Some(why);
     }
+}
+
+/// The cell of this code that a request is best let into, if any has room, and whether that is better
+/// than another cell.
+///
+/// Modules share a cell: the one with the least room, so that the others may become idle, and go.
+/// Classic scripts run one after another: the cell with the fewest before it, and a new one rather than
+/// behind somebody. One that may be stuck is the last resort of a module, and none of a script.
+fn choose<'a>(
+    cells: &'a [Arc<Cell>],
+    code: &Arc<Code>,
+    entry: u16,
+    now: Duration,
+) -> Option<(&'a Arc<Cell>, bool)> {
+    let same = cells.iter().filter(|cell| Arc::ptr_eq(&cell.code, code));
+    let with_room = same.filter_map(|cell| {
+        let room = cell.room(entry);
+        (room > 0).then(|| (cell.may_be_stuck(now), room, cell))
+    });
+    if code.style(entry) == Some(Style::Module) {
+        let (is_stuck, _, cell) = with_room.min_by_key(|(is_stuck, room, _)| (*is_stuck, *room))?;
+        return Some((cell, !is_stuck));
+    }
+    let free = with_room.filter(|(is_stuck, ..)| !is_stuck);
+    let (_, _, cell) = free.max_by_key(|(_, room, _)| *room)?;
+    Some((cell, cell.is_empty()))
 }
 
 /// The cell of another app that nobody asked for longest.

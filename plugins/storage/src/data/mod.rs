@@ -21,6 +21,7 @@ use crate::documents::{self, New};
 use crate::json::Json;
 use crate::kv;
 use crate::objects;
+use crate::pace::Pace;
 use crate::place::Place;
 use crate::reading;
 
@@ -35,9 +36,6 @@ const PART_BYTES: u64 = 256 * 1024;
 
 /// The most contents that arrive in parts at a time.
 const IMPORTS_MAX: usize = 16;
-
-/// Rows that one write removes.
-const BATCH_ROWS: u32 = 500;
 
 /// The contributor. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,21 +76,22 @@ impl Data {
     }
 
     async fn remove(&self, app: String) -> Result<()> {
+        let mut pace = Pace::new(&self.clock);
         loop {
-            let (app, limits) = (app.clone(), self.limits);
+            let (app, limits, rows) = (app.clone(), self.limits, pace.rows());
             let removed = self.cartridge.write(None, move |transaction| {
-                let rows = kv::store::remove_app(transaction, &app, BATCH_ROWS)?
-                    + objects::store::remove_app(transaction, &app, BATCH_ROWS)?;
-                if rows > 0 {
-                    return Ok(rows);
+                let removed = kv::store::remove_app(transaction, &app, rows)?
+                    + objects::store::remove_app(transaction, &app, rows)?;
+                if removed > 0 {
+                    return Ok(removed);
                 }
                 if let Some(collection) = collection::any_of_app(transaction, &app)? {
-                    return documents::shrink(transaction, &app, &collection, &limits);
+                    return documents::shrink(transaction, &app, &collection, &limits, rows);
                 }
                 account::store::removed(transaction, &app)?;
                 Ok(0)
             });
-            if removed.await? == 0 {
+            if pace.take(removed).await? == 0 {
                 return Ok(());
             }
         }
@@ -372,21 +371,23 @@ impl AppData for Data {
     }
 
     async fn delete_user(&self, _: &Call, user: &str) -> Result<()> {
+        let mut pace = Pace::new(&self.clock);
         loop {
-            let (user, limits) = (user.to_owned(), self.limits);
+            let (user, limits, rows) = (user.to_owned(), self.limits, pace.rows());
             let removed = self.cartridge.write(None, move |transaction| {
-                let values = kv::store::remove_user(transaction, &user, BATCH_ROWS, &limits)?;
-                let found = collection::any_of_user(transaction, &user)?;
-                let documents = match found {
+                let removed = kv::store::remove_user(transaction, &user, rows, &limits)?
+                    + objects::store::remove_user(transaction, &user, rows, &limits)?;
+                if removed > 0 {
+                    return Ok(removed);
+                }
+                match collection::any_of_user(transaction, &user)? {
                     Some((app, collection)) => {
-                        documents::shrink(transaction, &app, &collection, &limits)?
+                        documents::shrink(transaction, &app, &collection, &limits, rows)
                     }
-                    None => 0,
-                };
-                let objects = objects::store::remove_user(transaction, &user, BATCH_ROWS, &limits)?;
-                Ok(values as u64 + documents + objects)
+                    None => Ok(0),
+                }
             });
-            if removed.await? == 0 {
+            if pace.take(removed).await? == 0 {
                 return Ok(());
             }
         }

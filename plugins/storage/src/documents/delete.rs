@@ -1,4 +1,4 @@
-//! `delete`, `delete_oldest`: a thousand documents a write, so that a large removal holds up nobody.
+//! `delete`, `delete_oldest`: in batches, so that a large removal holds up nobody.
 
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use super::store::plan;
 use super::{Collections, checked_collection, places_of, store};
 use crate::account::store::charge;
 use crate::account::{Counted, Delta, Limits};
+use crate::pace::Pace;
 use crate::place::Place;
 use crate::query::Query;
 use crate::reading;
 
-/// The most documents that one write removes.
-pub(crate) const BATCH_DOCUMENTS: usize = 1_000;
+/// The most documents that a query names by their ids.
+const NAMED_MAX: usize = 1_000;
 
 /// Removes the documents at these places that satisfy the query; returns how many.
 pub(crate) fn remove_all(
@@ -44,16 +45,17 @@ pub(crate) fn remove_all(
     Ok(removed)
 }
 
-/// Removes the oldest documents of a collection, up to a batch of them, and the collection itself
+/// Removes the oldest documents of a collection, up to `limit` of them, and the collection itself
 /// when there are none; returns how many rows went.
 pub(crate) fn shrink(
     transaction: &Transaction<'_>,
     app: &str,
     collection: &Collection,
     limits: &Limits,
+    limit: u32,
 ) -> Result<u64> {
     let all = Query::All(Vec::new());
-    let places = places_of(transaction, collection, &all, BATCH_DOCUMENTS)?;
+    let places = places_of(transaction, collection, &all, limit as usize)?;
     if places.is_empty() {
         collection::remove(transaction, collection.id)?;
         return Ok(1);
@@ -66,8 +68,9 @@ impl Collections {
         let name = Arc::<str>::from(checked_collection(collection)?);
         let (query, limits) = (Arc::new(query), self.limits);
         let is_named = plan::names_ids(&query);
-        let mut removed = 0;
+        let (mut removed, mut pace) = (0, Pace::new(&self.clock));
         loop {
+            let rows = pace.rows() as usize;
             let (place, name, query) = (place.clone(), Arc::clone(&name), Arc::clone(&query));
             let found = if is_named {
                 None
@@ -75,33 +78,31 @@ impl Collections {
                 let (place, name, query) = (place.clone(), Arc::clone(&name), Arc::clone(&query));
                 let found = reading::read(&self.cartridge, move |reader| {
                     match collection::find(reader, &place, &name)? {
-                        Some(collection) => places_of(reader, &collection, &query, BATCH_DOCUMENTS),
+                        Some(collection) => places_of(reader, &collection, &query, rows),
                         None => Ok(Vec::new()),
                     }
                 });
                 Some(found.await?)
             };
-            let is_last = found.as_ref().is_none_or(|found| found.len() < BATCH_DOCUMENTS);
+            let is_last = found.as_ref().is_none_or(|found| found.len() < rows);
             if found.as_ref().is_some_and(Vec::is_empty) {
                 return Ok(removed);
             }
-            removed += self
-                .cartridge
-                .write(Some(place.id), move |transaction| {
-                    let Some(collection) = collection::find(transaction, &place, &name)? else {
-                        return Ok(0);
-                    };
-                    let inside;
-                    let places = match &found {
-                        Some(found) => found,
-                        None => {
-                            inside = places_of(transaction, &collection, &query, BATCH_DOCUMENTS)?;
-                            &inside
-                        }
-                    };
-                    remove_all(transaction, &place.app, &collection, places, &query, &limits)
-                })
-                .await?;
+            let write = self.cartridge.write(Some(place.id), move |transaction| {
+                let Some(collection) = collection::find(transaction, &place, &name)? else {
+                    return Ok(0);
+                };
+                let inside;
+                let places = match &found {
+                    Some(found) => found,
+                    None => {
+                        inside = places_of(transaction, &collection, &query, NAMED_MAX)?;
+                        &inside
+                    }
+                };
+                remove_all(transaction, &place.app, &collection, places, &query, &limits)
+            });
+            removed += pace.hurry(write).await?;
             if is_last {
                 return Ok(removed);
             }
@@ -115,28 +116,26 @@ impl Collections {
         keep: u64,
     ) -> Result<u64> {
         let name = Arc::<str>::from(checked_collection(collection)?);
-        let (limits, mut removed) = (self.limits, 0);
+        let (limits, mut removed, mut pace) = (self.limits, 0, Pace::new(&self.clock));
         loop {
-            let (place, name) = (place.clone(), Arc::clone(&name));
-            let count = self
-                .cartridge
-                .write(Some(place.id), move |transaction| {
-                    let Some(collection) = collection::find(transaction, &place, &name)? else {
-                        return Ok(0);
-                    };
-                    let surplus = collection.count.saturating_sub(keep);
-                    let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-                    if surplus == 0 {
-                        return Ok(0);
-                    }
-                    let all = Query::All(Vec::new());
-                    let limit = surplus.min(BATCH_DOCUMENTS);
-                    let places = places_of(transaction, &collection, &all, limit)?;
-                    remove_all(transaction, &place.app, &collection, &places, &all, &limits)
-                })
-                .await?;
+            let (place, name, rows) = (place.clone(), Arc::clone(&name), pace.rows());
+            let write = self.cartridge.write(Some(place.id), move |transaction| {
+                let Some(collection) = collection::find(transaction, &place, &name)? else {
+                    return Ok(0);
+                };
+                let surplus = collection.count.saturating_sub(keep);
+                let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
+                if surplus == 0 {
+                    return Ok(0);
+                }
+                let all = Query::All(Vec::new());
+                let limit = surplus.min(rows as usize);
+                let places = places_of(transaction, &collection, &all, limit)?;
+                remove_all(transaction, &place.app, &collection, &places, &all, &limits)
+            });
+            let count = pace.hurry(write).await?;
             removed += count;
-            if count < BATCH_DOCUMENTS as u64 {
+            if count < u64::from(rows) {
                 return Ok(removed);
             }
         }

@@ -12,6 +12,7 @@ use super::store::collection::{self, Collection, KeptIndex};
 use super::store::entries;
 use super::{Collections, checked_collection};
 use crate::account::Limits;
+use crate::pace::Pace;
 use crate::place::Place;
 use crate::query::{self, Field};
 use crate::reading;
@@ -125,18 +126,17 @@ impl Collections {
     /// Removes the entries of an index, and the index in the write that removes the last of them: so
     /// none is left to an index that gets its number.
     async fn remove_entries(&self, place: &Place, index: i64) -> Result<()> {
+        let mut pace = Pace::new(&self.clock);
         loop {
-            let removed = self
-                .cartridge
-                .write(Some(place.id), move |transaction| {
-                    let removed = entries::remove_of_index(transaction, index, BATCH_DOCUMENTS)?;
-                    if removed < u64::from(BATCH_DOCUMENTS) {
-                        collection::remove_index(transaction, index)?;
-                    }
-                    Ok(removed)
-                })
-                .await?;
-            if removed < u64::from(BATCH_DOCUMENTS) {
+            let rows = pace.rows();
+            let write = self.cartridge.write(Some(place.id), move |transaction| {
+                let removed = entries::remove_of_index(transaction, index, rows)?;
+                if removed < u64::from(rows) {
+                    collection::remove_index(transaction, index)?;
+                }
+                Ok(removed)
+            });
+            if pace.hurry(write).await? < u64::from(rows) {
                 return Ok(());
             }
         }

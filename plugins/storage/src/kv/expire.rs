@@ -3,19 +3,19 @@
 use fazt_sdk::Result;
 
 use super::{Values, store};
-
-/// Values that one write removes.
-const BATCH_ROWS: u32 = 500;
+use crate::pace::Pace;
 
 impl Values {
     /// Removes everything that has expired by now.
     pub(crate) async fn sweep(&self) -> Result<()> {
         let (now_ms, limits) = (self.clock.unix_ms(), self.limits);
+        let mut pace = Pace::new(&self.clock);
         loop {
+            let rows = pace.rows();
             let removed = self.cartridge.write(None, move |transaction| {
-                store::remove_expired(transaction, now_ms, BATCH_ROWS, &limits)
+                store::remove_expired(transaction, now_ms, rows, &limits)
             });
-            if removed.await? < BATCH_ROWS as usize {
+            if pace.take(removed).await? < u64::from(rows) {
                 return Ok(());
             }
         }

@@ -223,34 +223,47 @@ pub(crate) fn remove_expired(
     now_ms: u64,
     limit: u32,
     limits: &Limits,
-) -> Result<usize> {
-    let removed = transaction.all(
-        "DELETE FROM storage_kv WHERE (app, user, key) IN \
-         (SELECT app, user, key FROM storage_kv WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2) \
-         RETURNING app, octet_length(key) + octet_length(value)",
+) -> Result<u64> {
+    let expired = transaction.all(
+        "SELECT app, user, key FROM storage_kv WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
         params![now_ms, limit],
-        |row| row.read::<(String, usize)>(),
+        |row| row.read::<(String, String, String)>(),
     )?;
-    let count = removed.len();
-    book(transaction, removed, limits)?;
-    Ok(count)
+    remove_each(transaction, expired, limits)
 }
 
-/// Removes all values of a user, in all apps.
+/// Removes up to `limit` values of a user, in all apps; returns how many.
 pub(crate) fn remove_user(
     transaction: &Transaction<'_>,
     user: &str,
     limit: u32,
     limits: &Limits,
-) -> Result<usize> {
-    let removed = transaction.all(
-        "DELETE FROM storage_kv WHERE (app, user, key) IN \
-         (SELECT app, user, key FROM storage_kv WHERE user = ?1 AND user <> '' LIMIT ?2) \
-         RETURNING app, octet_length(key) + octet_length(value)",
+) -> Result<u64> {
+    let owned = transaction.all(
+        "SELECT app, user, key FROM storage_kv WHERE user = ?1 AND user <> '' LIMIT ?2",
         params![user, limit],
-        |row| row.read::<(String, usize)>(),
+        |row| row.read::<(String, String, String)>(),
     )?;
-    let count = removed.len();
+    remove_each(transaction, owned, limits)
+}
+
+/// One by one: each is found by its whole key.
+fn remove_each(
+    transaction: &Transaction<'_>,
+    keys: Vec<(String, String, String)>,
+    limits: &Limits,
+) -> Result<u64> {
+    let mut removed = Vec::with_capacity(keys.len());
+    for (app, user, key) in keys {
+        let bytes = transaction.first(
+            "DELETE FROM storage_kv WHERE app = ?1 AND user = ?2 AND key = ?3 \
+             RETURNING octet_length(key) + octet_length(value)",
+            params![app, user, key],
+            |row| row.get::<usize>(0),
+        )?;
+        removed.extend(bytes.map(|bytes| (app, bytes)));
+    }
+    let count = removed.len() as u64;
     book(transaction, removed, limits)?;
     Ok(count)
 }
@@ -271,11 +284,19 @@ fn book(
 
 /// Removes up to `limit` values of an app; returns how many.
 pub(crate) fn remove_app(transaction: &Transaction<'_>, app: &str, limit: u32) -> Result<u64> {
-    transaction.execute(
-        "DELETE FROM storage_kv WHERE (app, user, key) IN \
-         (SELECT app, user, key FROM storage_kv WHERE app = ?1 LIMIT ?2)",
+    let behind = transaction.first(
+        "SELECT user, key FROM storage_kv WHERE app = ?1 ORDER BY user, key LIMIT 1 OFFSET ?2",
         params![app, limit],
-    )
+        |row| row.read::<(String, String)>(),
+    )?;
+    // A range, whose rows lie side by side.
+    match behind {
+        Some((user, key)) => transaction.execute(
+            "DELETE FROM storage_kv WHERE app = ?1 AND (user, key) < (?2, ?3)",
+            params![app, user, key],
+        ),
+        None => transaction.execute("DELETE FROM storage_kv WHERE app = ?1", params![app]),
+    }
 }
 
 /// One value, as exports carry it.

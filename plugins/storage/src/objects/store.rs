@@ -160,11 +160,19 @@ pub(crate) fn kept_after(
 
 /// Removes up to `limit` objects of an app; returns how many.
 pub(crate) fn remove_app(transaction: &Transaction<'_>, app: &str, limit: u32) -> Result<u64> {
-    transaction.execute(
-        "DELETE FROM storage_object WHERE (app, user, path) IN \
-         (SELECT app, user, path FROM storage_object WHERE app = ?1 LIMIT ?2)",
+    let behind = transaction.first(
+        "SELECT user, path FROM storage_object WHERE app = ?1 ORDER BY user, path LIMIT 1 OFFSET ?2",
         params![app, limit],
-    )
+        |row| row.read::<(String, String)>(),
+    )?;
+    // A range, whose rows lie side by side.
+    match behind {
+        Some((user, path)) => transaction.execute(
+            "DELETE FROM storage_object WHERE app = ?1 AND (user, path) < (?2, ?3)",
+            params![app, user, path],
+        ),
+        None => transaction.execute("DELETE FROM storage_object WHERE app = ?1", params![app]),
+    }
 }
 
 /// Removes up to `limit` objects of a user, in all apps; returns how many.
@@ -174,17 +182,20 @@ pub(crate) fn remove_user(
     limit: u32,
     limits: &Limits,
 ) -> Result<u64> {
-    let removed = transaction.all(
-        "DELETE FROM storage_object WHERE (app, user, path) IN \
-         (SELECT app, user, path FROM storage_object WHERE user = ?1 AND user <> '' LIMIT ?2) \
-         RETURNING app, size",
+    let owned = transaction.all(
+        "SELECT app, path FROM storage_object WHERE user = ?1 AND user <> '' LIMIT ?2",
         params![user, limit],
-        |row| row.read::<(String, usize)>(),
+        |row| row.read::<(String, String)>(),
     )?;
-    let count = removed.len() as u64;
+    let count = owned.len() as u64;
     let mut deltas = BTreeMap::<String, Delta>::new();
-    for (app, bytes) in removed {
-        deltas.entry(app).or_default().add(Delta::between(Some(bytes), None));
+    for (app, path) in owned {
+        let bytes = transaction.first(
+            "DELETE FROM storage_object WHERE app = ?1 AND user = ?2 AND path = ?3 RETURNING size",
+            params![app, user, path],
+            |row| row.get::<usize>(0),
+        )?;
+        deltas.entry(app).or_default().add(Delta::between(bytes, None));
     }
     for (app, delta) in deltas {
         charge(transaction, &app, Counted::Objects, delta, limits)?;

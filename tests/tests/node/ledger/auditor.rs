@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use fazt_tests::cartridge::{content_of, copy_of, soundness};
 use fazt_tests::{Client, Request, Stopwatch, hex};
 use rusqlite::Connection;
 
@@ -23,14 +24,7 @@ impl Auditor {
     /// What is wrong with a copy of the files as the crash left them, in sentences.
     pub(super) fn audit_files(&mut self, book: &mut Book, db: &Path) -> Vec<String> {
         let watch = Stopwatch::start();
-        let directory = tempfile::tempdir().unwrap();
-        let copy = directory.path().join("copy.db");
-        std::fs::copy(db, &copy).unwrap();
-        let log = db.with_file_name("data.db-wal");
-        if log.exists() {
-            std::fs::copy(log, directory.path().join("copy.db-wal")).unwrap();
-        }
-        let database = Connection::open(copy).unwrap();
+        let (database, _directory) = copy_of(db);
         let mut problems = soundness(&database);
         let found = everything(&database);
         for name in book.names() {
@@ -111,21 +105,6 @@ fn generation(text: &str) -> String {
     rest.chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect()
 }
 
-fn soundness(database: &Connection) -> Vec<String> {
-    let sound: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    let mut problems = Vec::new();
-    if sound != "ok" {
-        problems.push(format!("broken: {sound}"));
-    }
-    let orphans: i64 = database
-        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
-        .unwrap();
-    if orphans != 0 {
-        problems.push(format!("broken: {orphans} rows refer to nothing"));
-    }
-    problems
-}
-
 /// What the tables hold, by the names of the ledger.
 fn everything(database: &Connection) -> HashMap<String, String> {
     let mut found = HashMap::new();
@@ -153,35 +132,16 @@ fn everything(database: &Connection) -> HashMap<String, String> {
     while let Some(row) = rows.next().unwrap() {
         let (name, path): (String, String) = (row.get(0).unwrap(), row.get(1).unwrap());
         let hash: Vec<u8> = row.get(2).unwrap();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let site: &mut String = found.entry(format!("site/{name}")).or_default();
         if path == "index.html" {
-            let content = content_of(database, row.get(2).unwrap()).unwrap_or_default();
-            *site = format!("{},{hash}", generation(&String::from_utf8_lossy(&content)));
+            let content = content_of(database, &hash).unwrap_or_default();
+            *site = format!("{},{sum}", generation(&String::from_utf8_lossy(&content)));
         } else {
-            *site = format!("{site},{hash}");
+            *site = format!("{site},{sum}");
         }
     }
     found
-}
-
-fn content_of(database: &Connection, hash: Vec<u8>) -> Option<Vec<u8>> {
-    let (id, data): (i64, Option<Vec<u8>>) = database
-        .query_row("SELECT id, data FROM blob WHERE hash = ?1", [hash], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .ok()?;
-    if data.is_some() {
-        return data;
-    }
-    let mut chunks = database
-        .prepare_cached(
-            "SELECT data FROM blob_chunk WHERE id >= ?1 * 1048576 AND id < (?1 + 1) * 1048576 \
-             ORDER BY id",
-        )
-        .unwrap();
-    let chunks = chunks.query_map([id], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    Some(chunks.flat_map(Result::unwrap).collect())
 }
 
 /// Files of deployments whose content is not there, or is not what its hash says.
@@ -194,7 +154,7 @@ fn contents(database: &Connection) -> Vec<String> {
     let mut problems = Vec::new();
     for (hash, size) in used.unwrap().map(Result::unwrap) {
         let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        match content_of(database, hash) {
+        match content_of(database, &hash) {
             None => problems.push(format!("torn: a deployment lacks the content {name}")),
             Some(content) if hex(&content) != name || content.len() as i64 != size => {
                 problems.push(format!("torn: the content {name} is something else"));

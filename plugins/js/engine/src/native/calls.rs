@@ -48,8 +48,25 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
                     return Err(Exception::throw_range(&ctx, &text));
                 }
                 let at = clock::now() + Duration::from_secs_f64((delay / 1000.0).clamp(0.0, 2.2e6));
-                timers.add(shared.turn.realm.get(), timer, shared.turn.request.get(), at);
+                timers.add(shared.turn.realm.get(), timer, shared.asking(), at);
                 Ok(())
+            }
+        },
+        "loading" => {
+            let shared = with();
+            move |entry: u16, is_loading: bool| {
+                let key = (shared.turn.realm.get(), entry);
+                if is_loading {
+                    shared.loading.borrow_mut().insert(key);
+                } else {
+                    shared.loading.borrow_mut().remove(&key);
+                }
+            }
+        },
+        "unloadable" => {
+            let shared = with();
+            move || {
+                shared.unloadable.borrow_mut().insert(shared.turn.realm.get());
             }
         },
         "untimer" => {

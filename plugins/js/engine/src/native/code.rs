@@ -4,17 +4,36 @@ use super::functions;
 use crate::libraries;
 use crate::problem::{ASYNC_PREFIX, BODY_PREFIX, REQUIRED_PREFIX, prefixed_name};
 use crate::raw::{self, Goal};
+use crate::realm::Manner;
 use crate::setup::Setup;
 use crate::shared::Shared;
 use rquickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
 use std::rc::Rc;
 
-pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Shared>) -> Result<()> {
+pub(super) fn install<'js>(
+    ctx: &Ctx<'js>,
+    door: &Object<'js>,
+    shared: &Rc<Shared>,
+    manner: Manner,
+) -> Result<()> {
     let with = || Rc::clone(&shared.setup);
+    // What a classic script asks for, the next one has from the beginning.
+    let learner = || {
+        let shared = Rc::clone(shared);
+        move |kind: &'static str, name: &str| {
+            if manner == Manner::Classic {
+                shared.known.learn(kind, name);
+            }
+        }
+    };
     functions!(ctx, door, {
         "part" => {
-            let setup = with();
-            move |ctx: Ctx<'js>, name: String| part(&ctx, &setup, &name)
+            let (setup, learn) = (with(), learner());
+            move |ctx: Ctx<'js>, name: String| {
+                let init = part(&ctx, &setup, &name)?;
+                learn("part", &name);
+                Ok::<_, rquickjs::Error>(init)
+            }
         },
         "hasFile" => {
             let setup = with();
@@ -25,7 +44,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
             move |path: String| setup.files.get(&path).map(|file| file.source.clone())
         },
         "wrapped" => {
-            let setup = with();
+            let (setup, learn) = (with(), learner());
             move |ctx: Ctx<'js>, path: String| {
                 let source = file(&ctx, &setup, &path)?;
                 let name = prefixed_name(&path, REQUIRED_PREFIX);
@@ -34,18 +53,19 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
                     let compiled = raw::compile(&ctx, &name, &whole, Goal::Script)?;
                     raw::write(&ctx, &compiled, true)
                 })?;
+                learn("file", &path);
                 raw::run(&ctx, raw::read(&ctx, &code)?)
             }
         },
         "runClassic" => {
-            let setup = with();
+            let shared = Rc::clone(shared);
             move |ctx: Ctx<'js>, path: String, end: Function<'js>| {
-                run_classic(&ctx, &setup, &path, end)
+                run_classic(&ctx, &shared, &path, end)
             }
         },
         "hasLibrary" => |name: String| libraries::find(&name).is_some(),
         "library" => {
-            let setup = with();
+            let (setup, learn) = (with(), learner());
             move |ctx: Ctx<'js>, name: String| {
                 let code = setup.compiled(&format!("library {name}"), || {
                     let source = libraries::source(&name).unwrap_or_default();
@@ -53,6 +73,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>, shared: &Rc<Share
                     let compiled = raw::compile(&ctx, &file, &source, Goal::Script)?;
                     raw::write(&ctx, &compiled, false)
                 })?;
+                learn("library", &name);
                 raw::run(&ctx, raw::read(&ctx, &code)?)
             }
         },
@@ -141,10 +162,27 @@ pub(crate) fn compile_classic(ctx: &Ctx<'_>, path: &str, source: &str) -> Result
 /// Runs a classic script: `[form, completion value or what it returned]`.
 fn run_classic<'js>(
     ctx: &Ctx<'js>,
-    setup: &Setup,
+    shared: &Shared,
     path: &str,
     end: Function<'js>,
 ) -> Result<Array<'js>> {
+    let (form, code) = match shared.known.entry(ctx, path) {
+        Some(known) => known,
+        None => compiled_classic(ctx, &shared.setup, path)?,
+    };
+    let ran = raw::run(ctx, code)?;
+    let value = match ran.clone().into_function().filter(|_| form != Form::Script as u8) {
+        Some(body) => body.call((end,))?,
+        None => ran,
+    };
+    let made = Array::new(ctx.clone())?;
+    made.set(0, form)?;
+    made.set(1, value)?;
+    Ok(made)
+}
+
+/// The code of a classic script, compiled once in a cell.
+fn compiled_classic<'js>(ctx: &Ctx<'js>, setup: &Setup, path: &str) -> Result<(u8, Value<'js>)> {
     let known = [Form::Script, Form::Body, Form::AsyncBody].into_iter().find_map(|form| {
         let compiled = setup.compiled.borrow();
         compiled.get(&form.key(path)).map(|code| (form as u8, Rc::clone(code)))
@@ -157,13 +195,5 @@ fn run_classic<'js>(
             (form, setup.compiled::<rquickjs::Error>(&key, || Ok(code))?)
         }
     };
-    let ran = raw::run(ctx, raw::read(ctx, &code)?)?;
-    let value = match ran.clone().into_function().filter(|_| form != Form::Script as u8) {
-        Some(body) => body.call((end,))?,
-        None => ran,
-    };
-    let made = Array::new(ctx.clone())?;
-    made.set(0, form)?;
-    made.set(1, value)?;
-    Ok(made)
+    Ok((form, raw::read(ctx, &code)?))
 }

@@ -8,7 +8,11 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use ring::{digest, hkdf, hmac, pbkdf2};
 use rquickjs::{Array, Ctx, Exception, Object, Result, TypedArray, Value};
+use std::cell::RefCell;
 use std::num::NonZeroU32;
+
+/// Bytes that `Math.random` takes from the system at a time.
+const CHANCE_BYTES: usize = 512;
 
 /// Random bytes of one call (W3C Web Cryptography, `getRandomValues`).
 const RANDOM_BYTES_MAX: usize = 65_536;
@@ -24,6 +28,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, door: &Object<'js>) -> Result<()> {
             let bytes = random(&ctx, count)?;
             TypedArray::<u8>::new_copy(ctx, bytes)
         },
+        "chance" => chances(),
         "hex" => |ctx: Ctx<'js>, count: usize| -> Result<String> {
             Ok(random(&ctx, count)?.iter().map(|byte| format!("{byte:02x}")).collect())
         },
@@ -229,4 +234,21 @@ fn verify(algorithm: &str, first: &[u8], second: &[u8], signed: &[u8], data: &[u
         _ => return false,
     };
     signature::UnparsedPublicKey::new(algorithm, first).verify(data, signed).is_ok()
+}
+
+/// `Math.random`: 53 random bits as a fraction.
+fn chances() -> impl Fn() -> Result<f64> {
+    let bytes = RefCell::new((vec![0_u8; CHANCE_BYTES], CHANCE_BYTES));
+    move || {
+        let (bytes, at) = &mut *bytes.borrow_mut();
+        if *at >= bytes.len() {
+            SystemRandom::new().fill(bytes).map_err(|_| rquickjs::Error::Unknown)?;
+            *at = 0;
+        }
+        let word = bytes.get(*at..).and_then(<[u8]>::first_chunk::<8>).copied().unwrap_or_default();
+        *at += word.len();
+        #[expect(clippy::cast_precision_loss, reason = "it has 53 bits")]
+        let bits = (u64::from_le_bytes(word) >> 11) as f64;
+        Ok(bits / (1_u64 << 53) as f64)
+    }
 }

@@ -11,16 +11,21 @@ mod url;
 pub(crate) use calls::value;
 pub(crate) use code::compile_classic;
 
+use crate::realm::Manner;
 use crate::shared::Shared;
 use rquickjs::{Ctx, Object, Result};
 use std::rc::Rc;
 
 /// The object with all of them.
-pub(crate) fn door<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> Result<Object<'js>> {
+pub(crate) fn door<'js>(
+    ctx: &Ctx<'js>,
+    shared: &Rc<Shared>,
+    manner: Manner,
+) -> Result<Object<'js>> {
     let door = Object::new(ctx.clone())?;
     answers::install(ctx, &door, shared)?;
     calls::install(ctx, &door, shared)?;
-    code::install(ctx, &door, shared)?;
+    code::install(ctx, &door, shared, manner)?;
     text::install(ctx, &door)?;
     url::install(ctx, &door)?;
     crypto::install(ctx, &door)?;

@@ -128,7 +128,7 @@ export function init($, native, config) {
 
   // require
 
-  const modules = new Map();
+  const modules = new Map(), wrappers = new Map();
   const folder = (path) => path.slice(0, path.lastIndexOf("/") + 1);
 
   /** The path in the app, or undefined when it leads out of it. */
@@ -161,7 +161,7 @@ export function init($, native, config) {
       modules.set(path, module);
       try {
         if (path.endsWith(".json")) module.exports = parse(native.readFile(path));
-        else native.wrapped(path)(module.exports, requireFrom(folder(path)), module, path, folder(path).slice(0, -1));
+        else (wrappers.get(path) ?? native.wrapped(path))(module.exports, requireFrom(folder(path)), module, path, folder(path).slice(0, -1));
       } catch (error) {
         modules.delete(path);
         throw error;
@@ -305,5 +305,15 @@ export function init($, native, config) {
   }
   const sleep = (ms) => native.sleep(Number(ms) || 0);
 
-  return { beginClassic, beginClassicWork };
+  /** What earlier scripts asked for, before this one does; called by the engine while it makes a realm. */
+  function warm(kind, name) {
+    if (kind === "library") $.libraries().get(name);
+    else if (kind === "file") wrappers.set(name, native.wrapped(name));
+    else if (kind === "part" && Object.hasOwn($, name) && typeof $[name] === "function") $[name]();
+  }
+
+  // Realms that are one and the same must not all draw the same numbers.
+  Math.random = Object.defineProperty(native.chance, "name", { value: "random", configurable: true });
+
+  return { beginClassic, beginClassicWork, warm };
 }

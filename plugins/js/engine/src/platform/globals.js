@@ -22,7 +22,7 @@ export function init(door, settings) {
     return () => made ??= native.part(name)($, native, config);
   };
   const web = $.web = part("web");
-  const parts = $.parts = part("parts"), streams = $.streams = part("streams"), crypto = part("crypto");
+  const parts = $.parts = part("parts"), streams = $.streams = part("streams"), crypto = $.crypto = part("crypto");
   $.libraries = part("libraries");
   exposeLazily(["Blob", "File", "FormData", "structuredClone"], parts);
   exposeLazily([

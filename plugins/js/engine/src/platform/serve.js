@@ -3,18 +3,16 @@
 const handlers = [];
 
 class ExecutionContext {
-  #id;
-  #waits = null;
-  constructor(id) { this.#id = id; }
   waitUntil(promise) {
-    (this.#waits ??= []).push(PromiseResolve(promise).catch((error) => $.report(error)));
-    if (this.#waits.length === 1) native.hold(this.#id);
+    const state = this[S];
+    if (state.waits === null) {
+      state.waits = [];
+      native.hold(state.id);
+    }
+    state.waits.push(PromiseResolve(promise).catch((error) => $.report(error)));
   }
   passThroughOnException() {}
   get props() { return {}; }
-  static {
-    $.waits = (ctx) => ctx.#waits;
-  }
 }
 
 /** The function that answers requests, out of what a module exports. */
@@ -52,41 +50,54 @@ function begin(entry, path, id, method, url, headers, body, more) {
   }
   const request = new Request(state, TOKEN), handler = handlers[entry];
   if (typeof handler === "function") return run(handler, id, request);
+  if (handler === undefined) native.loading(entry, true);
   (handler ?? (handlers[entry] = load(entry, path))).then(
     (ready) => run(ready, id, request),
     (error) => fail(id, error, error?.code === "NO_HANDLER" ? "NO_HANDLER" : "LOAD_ERROR"),
   );
 }
 async function load(entry, path) {
-  return (handlers[entry] = adopt(await import("/" + path)));
+  try {
+    return (handlers[entry] = adopt(await import("/" + path)));
+  } catch (error) {
+    // What failed may work the next time: when whoever came first left, nobody asked in its name any more.
+    native.unloadable();
+    throw error;
+  } finally {
+    // Who came meanwhile waits outside, and begins now, each in a turn of its own.
+    native.loading(entry, false);
+  }
 }
 
 function run(handler, id, request) {
-  const ctx = new ExecutionContext(id);
+  const ctx = new ExecutionContext(), state = ctx[S] = { id, waits: null };
   let answer;
   try {
     answer = handler(request, config.env, ctx);
+    if (answer?.[S] !== undefined) {
+      send(id, answer);
+      if (state.waits !== null) release(state);
+      return;
+    }
   } catch (error) {
-    return fail(id, error);
+    return refuseRequest(state, error);
   }
-  if (answer instanceof Response) send(id, answer);
-  else PromiseResolve(answer).then(
-    (answer) => {
-      try {
-        send(id, answer);
-      } catch (error) {
-        fail(id, error);
-      }
-    },
-    (error) => fail(id, error),
-  ).then(() => release(id, ctx));
-  if (answer instanceof Response) release(id, ctx);
+  PromiseResolve(answer).then((answer) => {
+    try {
+      send(id, answer);
+    } catch (error) {
+      fail(id, error);
+    }
+    if (state.waits !== null) release(state);
+  }, (error) => refuseRequest(state, error));
+}
+function refuseRequest(state, error) {
+  fail(state.id, error);
+  if (state.waits !== null) release(state);
 }
 
 /** Lets go of a request whose `waitUntil` is done. */
-function release(id, ctx) {
-  const waits = $.waits(ctx);
-  if (waits === null) return;
+function release({ id, waits }) {
   let known = waits.length;
   const again = () => {
     if (waits.length === known) return native.release(id);

@@ -173,7 +173,7 @@ records! {
     Init<'a> { app_id, app_name, app_url, version, limits, dev, env, bindings, scripts, files, entries, prelude }
     File<'a> { path, source, stripped }
     Entry<'a> { path, role }
-    Limits { memory_bytes, stack_bytes, cpu_ms, wall_ms, interleave, response_bytes, log_lines }
+    Limits { memory_bytes, stack_bytes, cpu_ms, root_cpu_ms, wall_ms, interleave, response_bytes, log_lines }
     Binding<'a> { name, arguments, promise }
     Request<'a> { id, entry, method, url, headers, body, more, ip, user, workspace }
     Problem<'a> { message, stack, file, line, column }

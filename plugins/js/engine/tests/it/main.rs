@@ -9,5 +9,6 @@ mod deploys;
 mod differential;
 mod frameworks;
 mod modules;
+mod pristine;
 mod protocol;
 mod streams;

@@ -164,9 +164,19 @@ pub(crate) fn remove_of_index(
     index: i64,
     limit: u32,
 ) -> Result<u64> {
-    transaction.execute(
-        "DELETE FROM storage_index_entry WHERE (idx, key, place) IN \
-         (SELECT idx, key, place FROM storage_index_entry WHERE idx = ?1 LIMIT ?2)",
+    let behind = transaction.first(
+        "SELECT key, place FROM storage_index_entry WHERE idx = ?1 ORDER BY key, place LIMIT 1 OFFSET ?2",
         params![index, limit],
-    )
+        |row| Ok((row.get::<Bound>(0)?, row.get::<i64>(1)?)),
+    )?;
+    // A range, whose rows lie side by side.
+    match behind {
+        Some((key, place)) => transaction.execute(
+            "DELETE FROM storage_index_entry WHERE idx = ?1 AND (key, place) < (?2, ?3)",
+            &[index.to_value(), key.as_value(), place.to_value()],
+        ),
+        None => {
+            transaction.execute("DELETE FROM storage_index_entry WHERE idx = ?1", params![index])
+        }
+    }
 }
