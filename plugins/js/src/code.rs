@@ -160,17 +160,24 @@ impl Codes {
         let Some(site) = self.sites.code(call, app, preview).await? else { return Ok(None) };
         let key = (app, site.deployment.clone());
         let code = self.read(call, app, site, env_version, None).await?.map(Arc::new);
-        self.keep(key, code.clone());
-        Ok(code)
+        Ok(self.keep(key, code))
     }
 
-    fn keep(&self, key: (AppId, String), code: Option<Arc<Code>>) {
+    /// Keeps what was read, and answers what is kept: requests that read the same at the same time go on
+    /// with one of them, since cells belong to one.
+    fn keep(&self, key: (AppId, String), code: Option<Arc<Code>>) -> Option<Arc<Code>> {
         self.kept(|kept| {
+            if let (Some(Some(other)), Some(code)) = (kept.get(&key), &code)
+                && other.env_version == code.env_version
+            {
+                return Some(Arc::clone(other));
+            }
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            kept.insert(key, code);
-        });
+            kept.insert(key, code.clone());
+            code
+        })
     }
 
     /// The code of `app` with the file that `handler` names, and its path; nothing when there is no such
@@ -200,7 +207,7 @@ impl Codes {
             return Ok(Some((code, path)));
         }
         let code = self.read(call, app, site, env_version, Some(&path)).await?.map(Arc::new);
-        self.keep(key, code.clone());
+        let code = self.keep(key, code);
         Ok(code.filter(|code| code.has(&path)).map(|code| (code, path)))
     }
 
