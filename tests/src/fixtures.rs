@@ -36,6 +36,8 @@ pub enum Library {
     Template,
     /// Static sites.
     Hosting,
+    /// Server code.
+    Js,
 }
 
 impl Library {
@@ -60,6 +62,9 @@ impl Library {
                 &["--package", "fazt-hosting", "--example", "fazt_hosting"],
                 "debug/examples",
             ),
+            Self::Js => {
+                ("fazt_js", &["--package", "fazt-js", "--example", "fazt_js"], "debug/examples")
+            }
         }
     }
 
@@ -78,7 +83,7 @@ impl Library {
     fn produce(self) -> PathBuf {
         let (name, arguments, folder) = self.build();
         let target = target();
-        let own = matches!(self, Self::Template | Self::Hosting);
+        let own = matches!(self, Self::Template | Self::Hosting | Self::Js);
         let apart = target.join("tmp").join("plugins");
         let project = if own { workspace() } else { workspace().join("tests/plugins").join(name) };
         let built_in = if own { &target } else { &apart };

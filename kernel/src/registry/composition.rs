@@ -11,6 +11,7 @@ use fazt_abi::root::PluginRootRef;
 use fazt_sdk::manifest::Manifest;
 use fazt_sdk::{Error, Result};
 
+use super::library::Loaded;
 use super::store::{self, LibraryRow};
 use super::wiring::{self, Wiring};
 use super::{Entry, KERNEL, Origin, Registry, State, library};
@@ -119,12 +120,12 @@ impl Registry {
     /// # Errors
     /// `Invalid` or `Conflict`, one sentence that says why it is refused.
     pub(crate) async fn check_library(self: &Arc<Self>, bytes: Bytes) -> Result<Manifest> {
-        let root = self.load(bytes).await?;
-        self.check_new(root, None)
+        let loaded = self.load(bytes).await?;
+        self.check_new(loaded.root, None)
     }
 
     /// Hashing and linking a library take long: not on a thread of the runtime.
-    async fn load(self: &Arc<Self>, bytes: Bytes) -> Result<PluginRootRef> {
+    async fn load(self: &Arc<Self>, bytes: Bytes) -> Result<Loaded> {
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || this.libraries.load(&bytes))
             .await
@@ -144,8 +145,8 @@ impl Registry {
     async fn add_library_now(self: &Arc<Self>, bytes: Bytes) -> Result<Arc<Manifest>> {
         let _changing = self.changing.lock().await;
         let core = self.core()?;
-        let root = self.load(bytes.clone()).await?;
-        let manifest = Arc::new(self.check_new(root, None)?);
+        let loaded = self.load(bytes.clone()).await?;
+        let manifest = Arc::new(self.check_new(loaded.root, None)?);
         let name = manifest.name.clone();
         let others: Vec<_> = self
             .list()
@@ -172,7 +173,8 @@ impl Registry {
             origin: Origin::Library,
             enabled: true,
             state: State::Stopped,
-            root: Some(root),
+            root: Some(loaded.root),
+            library: loaded.file,
         };
         self.entries(|entries| entries.insert(name.clone(), entry));
         let added = match self.start(&name).await {
@@ -259,7 +261,7 @@ impl Registry {
         self: &Arc<Self>,
         core: &Core,
         row: &LibraryRow,
-    ) -> Result<PluginRootRef> {
+    ) -> Result<Loaded> {
         if row.target != library::target() {
             return Err(Error::invalid(format!(
                 "its library was built for {}, this node is {}; add the library for this machine",

@@ -1,7 +1,8 @@
 //! Plugin libraries: checked, then loaded from bytes that nobody can change any more.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fazt_abi::root::PluginRootRef;
 use fazt_sdk::manifest::Manifest;
@@ -19,7 +20,16 @@ pub(crate) const LIBRARY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Libraries that this process has loaded, by hash. A library is loaded once and stays mapped.
 #[derive(Default)]
 pub(crate) struct Libraries {
-    loaded: Mutex<HashMap<[u8; 32], PluginRootRef>>,
+    loaded: Mutex<HashMap<[u8; 32], Loaded>>,
+}
+
+/// A library that this process has loaded.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) root: PluginRootRef,
+    /// Its bytes, in memory that nobody can change, for worker processes of the plugin; nothing where
+    /// the system has no such thing.
+    pub(crate) file: Option<Arc<File>>,
 }
 
 impl std::fmt::Debug for Libraries {
@@ -33,16 +43,16 @@ impl Libraries {
     ///
     /// # Errors
     /// `Invalid`, one sentence that says why it is refused.
-    pub(crate) fn load(&self, bytes: &[u8]) -> Result<PluginRootRef> {
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded> {
         check_file(bytes)?;
         let hash: [u8; 32] = Sha256::digest(bytes).into();
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(root) = loaded.get(&hash) {
-            return Ok(*root);
+        let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = all.get(&hash) {
+            return Ok(loaded.clone());
         }
-        let root = open(bytes, &hash)?;
-        loaded.insert(hash, root);
-        Ok(root)
+        let loaded = open(bytes, &hash)?;
+        all.insert(hash, loaded.clone());
+        Ok(loaded)
     }
 }
 
@@ -100,7 +110,7 @@ fn check_file(bytes: &[u8]) -> Result<()> {
 }
 
 #[cfg(all(feature = "loader", target_os = "linux", not(target_feature = "crt-static")))]
-fn open(bytes: &[u8], _hash: &[u8; 32]) -> Result<PluginRootRef> {
+fn open(bytes: &[u8], _hash: &[u8; 32]) -> Result<Loaded> {
     use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
 
@@ -112,19 +122,21 @@ fn open(bytes: &[u8], _hash: &[u8; 32]) -> Result<PluginRootRef> {
     let descriptor =
         rustix::fs::memfd_create("fazt-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .map_err(|error| failed("create", &error))?;
-    let mut file = std::fs::File::from(descriptor);
+    let mut file = File::from(descriptor);
     file.write_all(bytes).map_err(|error| failed("fill", &error))?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(&file, seals).map_err(|error| failed("seal", &error))?;
     let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let copy = file.try_clone().map_err(|error| failed("copy", &error))?;
     // The dynamic linker knows libraries by name: the descriptor stays open, so that no other
     // library is ever found under the same one.
     std::mem::forget(file);
-    fazt_abi::load::open(&path).map_err(|why| refused(&why))
+    let root = fazt_abi::load::open(&path).map_err(|why| refused(&why))?;
+    Ok(Loaded { root, file: Some(Arc::new(copy)) })
 }
 
 #[cfg(all(feature = "loader", not(target_os = "linux"), not(target_feature = "crt-static")))]
-fn open(bytes: &[u8], hash: &[u8; 32]) -> Result<PluginRootRef> {
+fn open(bytes: &[u8], hash: &[u8; 32]) -> Result<Loaded> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
 
@@ -139,11 +151,11 @@ fn open(bytes: &[u8], hash: &[u8; 32]) -> Result<PluginRootRef> {
     written.map_err(|error| Error::internal(format!("write {}: {error}", path.display())))?;
     let root = fazt_abi::load::open(&path).map_err(|why| refused(&why));
     drop(std::fs::remove_file(&path));
-    root
+    Ok(Loaded { root: root?, file: None })
 }
 
 #[cfg(any(not(feature = "loader"), target_feature = "crt-static"))]
-fn open(_bytes: &[u8], _hash: &[u8; 32]) -> Result<PluginRootRef> {
+fn open(_bytes: &[u8], _hash: &[u8; 32]) -> Result<Loaded> {
     Err(refused("this build of fazt loads no libraries; use the ordinary build"))
 }
 

@@ -63,6 +63,7 @@ impl Registry {
             enabled: true,
             state: State::Running(running),
             root: None,
+            library: None,
         };
         self.entries(|entries| entries.insert(KERNEL.to_owned(), entry));
         self.rebuild_table();

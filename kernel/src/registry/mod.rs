@@ -19,6 +19,7 @@ mod store;
 pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -88,6 +89,8 @@ pub(crate) struct Entry {
     pub(crate) enabled: bool,
     pub(crate) state: State,
     root: Option<PluginRootRef>,
+    /// What it was loaded from; nothing when it is compiled in.
+    library: Option<Arc<File>>,
 }
 
 /// A plugin that runs.
@@ -161,6 +164,21 @@ impl Registry {
         self.entries(|entries| entries.values().cloned().collect())
     }
 
+    /// What a worker of `plugin` is to load; nothing when the plugin is compiled in.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` for a library where workers cannot load any.
+    pub(crate) fn library_of(&self, plugin: &str) -> Result<Option<Arc<File>>> {
+        let entry = self.find(plugin)?;
+        match (entry.origin, entry.library) {
+            (Origin::BuiltIn, _) => Ok(None),
+            (Origin::Library, Some(file)) => Ok(Some(file)),
+            (Origin::Library, None) => Err(Error::unavailable(format!(
+                "on this system a library has no worker processes; {plugin} has to be compiled in"
+            ))),
+        }
+    }
+
     /// One plugin.
     ///
     /// # Errors
@@ -205,6 +223,7 @@ impl Registry {
                 enabled: true,
                 state: State::Stopped,
                 root: Some(root),
+                library: None,
             };
             let name = entry.manifest.name.clone();
             if self.entries(|entries| entries.insert(name.clone(), entry)).is_some() {
@@ -222,16 +241,17 @@ impl Registry {
                 });
                 continue;
             };
-            let loaded = self.read_library(&core, &stored).await.and_then(|root| {
-                self.check_new(root, Some(&row.name)).map(|manifest| (root, manifest))
+            let loaded = self.read_library(&core, &stored).await.and_then(|loaded| {
+                self.check_new(loaded.root, Some(&row.name)).map(|manifest| (loaded, manifest))
             });
             let entry = match loaded {
-                Ok((root, manifest)) => Entry {
+                Ok((loaded, manifest)) => Entry {
                     manifest: Arc::new(manifest),
                     origin: Origin::Library,
                     enabled: row.enabled,
                     state: State::Stopped,
-                    root: Some(root),
+                    root: Some(loaded.root),
+                    library: loaded.file,
                 },
                 Err(error) => {
                     core.telemetry.log(
@@ -248,6 +268,7 @@ impl Registry {
                         enabled: row.enabled,
                         state: State::Failed(error),
                         root: None,
+                        library: None,
                     }
                 }
             };

@@ -126,6 +126,9 @@ mod linux {
         libc::SYS_rename,
     ];
 
+    /// `prctl(2)`, since Linux 6.4; the libc crate does not name it everywhere.
+    const PR_GET_AUXV: u64 = 0x4155_5856;
+
     type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
     /// A rule about one argument: `argument & mask == value`.
@@ -145,6 +148,9 @@ mod linux {
         // Its own signals only: that is how a process aborts.
         let own = u64::from(std::process::id());
         rules.insert(libc::SYS_tgkill, vec![when(0, u64::from(u32::MAX), own)?]);
+        // The auxiliary vector of its own process, which the system gave it at its start: the copy of
+        // rustix in a library looks there for the clock.
+        rules.insert(libc::SYS_prctl, vec![when(0, u64::from(u32::MAX), PR_GET_AUXV)?]);
         // Asking for a limit, never setting one.
         rules.insert(libc::SYS_prlimit64, vec![when(2, u64::MAX, 0)?]);
         let commands = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_GETFL, libc::F_SETFL];

@@ -19,6 +19,7 @@ mod usage;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -128,18 +129,23 @@ impl Workers {
         running
     }
 
-    /// Starts a worker of `plugin`.
+    /// Starts a worker of `plugin`, which is compiled in or loaded from `library`.
     ///
     /// # Errors
     /// `Busy` past the bounds, `Unavailable` where there are no workers or it did not come up.
-    async fn start(self: &Arc<Self>, plugin: &str, limits: &WorkerLimits) -> Result<u64> {
+    async fn start(
+        self: &Arc<Self>,
+        plugin: &str,
+        library: Option<Arc<File>>,
+        limits: &WorkerLimits,
+    ) -> Result<u64> {
         let Some(spawner) = &self.spawner else {
             return Err(Error::unavailable(
                 "this program does not start itself again, so it has no worker processes",
             ));
         };
         let seat = self.seat()?;
-        let order = Order { plugin: plugin.to_owned(), limits: limits.clone() };
+        let order = Order { plugin: plugin.to_owned(), library, limits: limits.clone() };
         let spawned = spawner.spawn(order).await?;
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let worker = Arc::new(Worker::new(number, plugin, spawned.pid, limits, spawned.read));

@@ -15,15 +15,20 @@ use crate::Core;
 pub(crate) struct WorkersService(pub(crate) Weak<Core>);
 
 impl WorkersService {
+    fn core(&self) -> Result<Arc<Core>> {
+        self.0.upgrade().ok_or_else(|| Error::unavailable("the node is stopping"))
+    }
+
     fn workers(&self) -> Result<Arc<Workers>> {
-        let core = self.0.upgrade().ok_or_else(|| Error::unavailable("the node is stopping"))?;
-        Ok(Arc::clone(&core.workers))
+        Ok(Arc::clone(&self.core()?.workers))
     }
 }
 
 impl Interface for WorkersService {
     async fn start(&self, _: &Call, plugin: &str, limits: &WorkerLimits) -> Result<u64> {
-        self.workers()?.start(plugin, limits).await
+        let core = self.core()?;
+        let library = core.registry.library_of(plugin)?;
+        core.workers.start(plugin, library, limits).await
     }
 
     async fn send(&self, _: &Call, worker: u64, frames: &[Bytes]) -> Result<()> {

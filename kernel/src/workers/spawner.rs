@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::child::{Setup, WORKER_FLAG};
+use super::child::{LIBRARY_WORD, Setup, WORKER_FLAG};
 
 /// Orders that may wait for the thread.
 const ORDERS_MAX: usize = 64;
@@ -73,6 +73,8 @@ impl Program {
 /// A worker that is wanted.
 pub(super) struct Order {
     pub(super) plugin: String,
+    /// What the plugin was loaded from; nothing when it is compiled in.
+    pub(super) library: Option<Arc<File>>,
     pub(super) limits: WorkerLimits,
 }
 
@@ -128,16 +130,26 @@ fn spawn(program: &Program, order: &Order) -> Result<Spawned> {
     // Both ends close on exec; the child's is its standard input, which is made from a copy.
     let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
     ours.set_nonblocking(true).map_err(failed)?;
+    // A library's memory file is born as the child's standard output: no path leads there, and its seals
+    // keep the child from changing it.
+    let (library, output) = match &order.library {
+        Some(file) => {
+            let file = file.try_clone().map_err(failed)?;
+            (Some(LIBRARY_WORD), Stdio::from(OwnedFd::from(file)))
+        }
+        None => (None, Stdio::null()),
+    };
     let mut command = std::process::Command::new(program.path());
     command
         .arg0("fazt-worker")
         .args(&program.arguments)
         .arg(WORKER_FLAG)
         .args(Setup::of(&order.plugin, &order.limits).to_words())
+        .args(library)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdout(output)
         .stderr(Stdio::null());
     let mut command = Command::from(command);
     let child = command.kill_on_drop(true).spawn().map_err(failed)?;

@@ -32,7 +32,6 @@ pub(crate) struct Code {
     pub(crate) app: AppId,
     pub(crate) name: String,
     pub(crate) url: String,
-    pub(crate) deployment: String,
     /// Path and text, by path.
     pub(crate) files: Vec<(String, String)>,
     /// Files that answer requests.
@@ -160,17 +159,24 @@ impl Codes {
         let Some(site) = self.sites.code(call, app, preview).await? else { return Ok(None) };
         let key = (app, site.deployment.clone());
         let code = self.read(call, app, site, env_version, None).await?.map(Arc::new);
-        self.keep(key, code.clone());
-        Ok(code)
+        Ok(self.keep(key, code))
     }
 
-    fn keep(&self, key: (AppId, String), code: Option<Arc<Code>>) {
+    /// Keeps what was read, and answers what is kept: requests that read the same at the same time go on
+    /// with one of them, since cells belong to one.
+    fn keep(&self, key: (AppId, String), code: Option<Arc<Code>>) -> Option<Arc<Code>> {
         self.kept(|kept| {
+            if let (Some(Some(other)), Some(code)) = (kept.get(&key), &code)
+                && other.env_version == code.env_version
+            {
+                return Some(Arc::clone(other));
+            }
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            kept.insert(key, code);
-        });
+            kept.insert(key, code.clone());
+            code
+        })
     }
 
     /// The code of `app` with the file that `handler` names, and its path; nothing when there is no such
@@ -200,7 +206,7 @@ impl Codes {
             return Ok(Some((code, path)));
         }
         let code = self.read(call, app, site, env_version, Some(&path)).await?.map(Arc::new);
-        self.keep(key, code.clone());
+        let code = self.keep(key, code);
         Ok(code.filter(|code| code.has(&path)).map(|code| (code, path)))
     }
 
@@ -243,9 +249,9 @@ impl Codes {
             if made.len() == typescript.len() && !made.is_empty() {
                 drop(stripped.set(made));
             }
-            Ok((site.deployment.clone(), files, typescript, stripped))
+            Ok((files, typescript, stripped))
         });
-        let (deployment, files, typescript, stripped) = files.await?;
+        let (files, typescript, stripped) = files.await?;
         let record = self.apps.find(call, &app.to_string()).await?;
         let url = record.as_ref().and_then(|app| app.urls.first().cloned()).unwrap_or_default();
         let env = self.store.environment(app)?;
@@ -263,7 +269,6 @@ impl Codes {
             app,
             name: record.map(|app| app.name).unwrap_or_default(),
             url,
-            deployment,
             files,
             env,
             env_version,

@@ -84,7 +84,9 @@ impl Node {
         options.workers = Some(Program::own().unwrap());
         let share =
             if title.starts_with("an_app_that_uses_up_its_share") { "3s" } else { "40 min" };
+        let cells = if title.contains("the_only_cell") { "1" } else { "0" };
         for (name, value) in [
+            ("js.cells_app", cells),
             ("js.cpu_minute_ms", share),
             ("js.isolation", isolation),
             ("js.cpu_ms", "300ms"),
@@ -205,6 +207,7 @@ scenarios![
     a_root_main_has_a_budget_of_its_own in BOTH,
     an_app_that_uses_up_its_share_is_told_to_wait_and_its_neighbor_is_not in CELL,
     scripts_that_come_together_are_answered_one_after_another in BOTH,
+    first_requests_that_come_together_share_the_only_cell in BOTH,
     a_killed_worker_is_replaced_at_once in CELL,
     a_worker_that_crashes_is_replaced_at_once in CELL,
     a_stopped_worker_is_killed_at_the_deadline in CELL,
@@ -466,6 +469,20 @@ async fn scripts_that_come_together_are_answered_one_after_another(node: &Node) 
     });
     for (n, status, text) in futures_util::future::join_all(all).await {
         assert_eq!((status, text), (200, format!(r#"{{"n":"{n}","seen":1}}"#)));
+    }
+}
+
+async fn first_requests_that_come_together_share_the_only_cell(node: &Node) {
+    for app in ["one", "two", "three", "four", "five", "six"] {
+        node.app(app, HELLO).await;
+        // The code is read anew by all of them.
+        let path = format!("/api/apps/{app}/env/NAME");
+        assert_eq!(node.put(&path, json!({ "value": app })).await.status, 200);
+        let all = (0..40).map(|_| node.get(app, "/api"));
+        for answer in futures_util::future::join_all(all).await {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        assert_eq!(node.get(app, "/api").await.status, 200);
     }
 }
 

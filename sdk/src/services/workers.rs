@@ -53,8 +53,8 @@ pub enum WorkerEnd {
 /// travel: a length (u32, little endian), then as many bytes. It ends when its channel does.
 #[service("fazt.workers", 1)]
 pub trait Workers {
-    /// Starts a worker of `plugin`, which must be compiled in; returns its number. Takes a few
-    /// milliseconds.
+    /// Starts a worker of `plugin`; returns its number. Takes a few milliseconds, more for a plugin that
+    /// is a library: the worker loads it before it gives up its rights.
     ///
     /// # Errors
     /// `Busy` past the node's bounds on workers and on how fast they are started, `Unavailable` where

@@ -172,11 +172,9 @@ impl Pool {
         {
             return Ok(Next::Go(ticket, reply));
         }
-        // Cells of an older deployment finish what they have, and make room.
+        // Cells of other code finish what they have, and make room.
         for cell in app.cells.iter().filter(|cell| !Arc::ptr_eq(&cell.code, code)) {
-            if cell.code.deployment != code.deployment || cell.code.env != code.env {
-                cell.retire();
-            }
+            cell.retire();
         }
         let is_first = app.starting == 0;
         if own < limits.cells_of_app(code.shares()) && (is_first || !code.shares()) {
