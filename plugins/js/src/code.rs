@@ -32,7 +32,6 @@ pub(crate) struct Code {
     pub(crate) app: AppId,
     pub(crate) name: String,
     pub(crate) url: String,
-    pub(crate) deployment: String,
     /// Path and text, by path.
     pub(crate) files: Vec<(String, String)>,
     /// Files that answer requests.
@@ -250,9 +249,9 @@ impl Codes {
             if made.len() == typescript.len() && !made.is_empty() {
                 drop(stripped.set(made));
             }
-            Ok((site.deployment.clone(), files, typescript, stripped))
+            Ok((files, typescript, stripped))
         });
-        let (deployment, files, typescript, stripped) = files.await?;
+        let (files, typescript, stripped) = files.await?;
         let record = self.apps.find(call, &app.to_string()).await?;
         let url = record.as_ref().and_then(|app| app.urls.first().cloned()).unwrap_or_default();
         let env = self.store.environment(app)?;
@@ -270,7 +269,6 @@ impl Codes {
             app,
             name: record.map(|app| app.name).unwrap_or_default(),
             url,
-            deployment,
             files,
             env,
             env_version,
