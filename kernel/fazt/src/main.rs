@@ -14,6 +14,7 @@ mod output;
 mod plugins;
 mod pull;
 mod reach;
+mod received;
 #[cfg(all(test, feature = "hosting"))]
 mod reference;
 mod run;

@@ -6,7 +6,8 @@ use std::process::Command;
 const MANIFEST: &str = "tests/fuzz/Cargo.toml";
 const TARGET_DIR: &str = "target/fuzz";
 
-const TARGETS: [&str; 5] = ["authority", "path", "archive", "rules", "conditions"];
+const TARGETS: [&str; 7] =
+    ["authority", "path", "archive", "rules", "conditions", "queries", "changes"];
 
 /// What libFuzzer needs to see where the code goes.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -9,7 +9,7 @@
 //! | `fazt.transactions/1` | `transactions` |
 //! | quotas and versions | `account` |
 //! | what JavaScript calls | `bindings` |
-//! | collections as files | `transfer`: JSON lines, CSV |
+//! | collections and keys as files | `transfer`: JSON lines, CSV |
 //! | operations and commands | `operations`, one file each |
 //! | move of an app | `data`: export, import, fork, removal |
 //! | JSON that is kept | [`json`] |
@@ -50,12 +50,14 @@ use crate::kv::Values;
 use crate::objects::{AnswerObject, References, SendSigned, Store};
 use crate::operations::Context;
 use crate::transactions::Commits;
-use crate::transfer::Transfer;
+use crate::transfer::{Kind, Transfer};
 
 const NAME: &str = "storage";
 const OBJECT: &str = "/api/storage/{app}/blobs/{path...}";
 const EXPORT: &str = "/api/storage/{app}/export/{collection}";
 const IMPORT: &str = "/api/storage/{app}/import/{collection}";
+const EXPORT_KEYS: &str = "/api/storage/{app}/kv/export";
+const IMPORT_KEYS: &str = "/api/storage/{app}/kv/import";
 const SIGNED: &str = "/_fazt/blobs/{path...}";
 
 /// The largest body of an object; `storage.object_bytes_max` decides.
@@ -79,6 +81,8 @@ impl Plugin for Storage {
             .route(Route::admin(Method::Get, OBJECT))
             .route(Route::admin(Method::Get, EXPORT))
             .route(Route::admin(Method::Post, IMPORT).body_max(OBJECT_BYTES_CEILING))
+            .route(Route::admin(Method::Get, EXPORT_KEYS))
+            .route(Route::admin(Method::Post, IMPORT_KEYS).body_max(OBJECT_BYTES_CEILING))
             .route(Route::admin(Method::Put, OBJECT).body_max(OBJECT_BYTES_CEILING))
             .contributes::<AppDataApi>()
             .follows::<AppRemoved>()
@@ -107,7 +111,12 @@ impl Plugin for Storage {
             }
         })?;
         let commits = Commits { values: values.clone(), collections: collections.clone() };
-        let transfer = Transfer { collections: collections.clone(), apps: apps.clone() };
+        let transfer = |kind| Transfer {
+            kind,
+            collections: collections.clone(),
+            values: values.clone(),
+            apps: apps.clone(),
+        };
         let context = Context {
             apps: apps.clone(),
             values: values.clone(),
@@ -121,8 +130,10 @@ impl Plugin for Storage {
             .provide(ObjectsApi::of(objects.clone()))
             .provide(TransactionsApi::of(commits.clone()))
             .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))
-            .handle(EXPORT, transfer.clone())
-            .handle(IMPORT, transfer)
+            .handle(EXPORT, transfer(Kind::Documents))
+            .handle(IMPORT, transfer(Kind::Documents))
+            .handle(EXPORT_KEYS, transfer(Kind::Keys))
+            .handle(IMPORT_KEYS, transfer(Kind::Keys))
             .handle(SIGNED, SendSigned { store: objects.clone() })
             .handle(OBJECT, AnswerObject { store: objects.clone(), apps })
             .provide(AppDataApi::of(data))

@@ -5,5 +5,6 @@
 
 mod app;
 mod ledger;
+mod storage_files;
 mod templates;
 mod written_elsewhere;

@@ -1,22 +1,18 @@
 //! `fazt cartridge backup FILE`: one consistent copy, also of a node that runs or is elsewhere.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fazt_sdk::command::{Argument, Column, Command, Format};
 use fazt_sdk::http::Method;
-use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde_json::json;
 
 use super::{ClientCommand, Running};
 use crate::arguments::Arguments;
 use crate::failure::Failure;
-use crate::output::Progress;
+use crate::received::{Partial, refuse_existing};
 use crate::run::Run;
-use crate::transport::{self, Body, Request};
+use crate::transport::{self, Request};
 
 pub(super) const COMMAND: ClientCommand = ClientCommand {
     command,
@@ -71,73 +67,6 @@ async fn copy(
     }
     partial.publish(file)?;
     Ok(size_bytes)
-}
-
-/// A copy under another name until it is whole. Removed when dropped before that.
-struct Partial {
-    path: PathBuf,
-    file: File,
-}
-
-impl Partial {
-    fn new(target: &Path) -> Result<Self, Failure> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(format!(".partial-{}", std::process::id()));
-        let path = PathBuf::from(name);
-        // A copy holds every secret of the node: it is the owner's alone.
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| unwritable(target, &error))?;
-        Ok(Self { path, file })
-    }
-
-    async fn receive(
-        &mut self,
-        mut body: Body,
-        mut progress: Option<Progress>,
-    ) -> Result<u64, Failure> {
-        let mut size_bytes = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(chunk) = frame?.into_data() else { continue };
-            self.file.write_all(&chunk).map_err(|error| unwritable(&self.path, &error))?;
-            size_bytes += chunk.len() as u64;
-            if let Some(progress) = &mut progress {
-                progress.at(size_bytes);
-            }
-        }
-        Ok(size_bytes)
-    }
-
-    /// Gives the whole copy its name, which nothing else may have taken meanwhile.
-    fn publish(self, file: &Path) -> Result<(), Failure> {
-        self.file.sync_all().map_err(|error| unwritable(&self.path, &error))?;
-        fs::hard_link(&self.path, file).map_err(|error| unwritable(file, &error))
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // A rest that cannot be removed is named as what it is.
-        drop(fs::remove_file(&self.path));
-    }
-}
-
-fn refuse_existing(file: &Path) -> Result<(), Failure> {
-    if fs::symlink_metadata(file).is_ok() {
-        return Err(Failure::failed(format!(
-            "{} exists already and is left alone",
-            file.display()
-        ))
-        .hint("name another file"));
-    }
-    Ok(())
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format!("{} cannot be written: {error}", path.display()))
 }
 
 /// Where a node answers with a copy of its cartridge.

@@ -26,6 +26,8 @@ mod secret_set;
 mod server_init;
 mod server_start;
 mod serving;
+mod storage_export;
+mod storage_import;
 mod version;
 
 use std::pin::Pin;
@@ -72,5 +74,11 @@ pub(crate) const ALL: &[ClientCommand] = &[
     secret_set::COMMAND,
     server_init::COMMAND,
     server_start::COMMAND,
+    storage_export::DOCS,
+    storage_export::KEYS,
+    storage_export::OBJECT,
+    storage_import::DOCS,
+    storage_import::KEYS,
+    storage_import::OBJECT,
     version::COMMAND,
 ];

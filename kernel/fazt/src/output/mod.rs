@@ -145,7 +145,12 @@ impl<'a> Output<'a> {
 
     /// Prints part of a result as it is.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints part of a result that may be no text, for what stands behind a pipe.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::silent()),
             Err(error) => Err(Failure::failed(format!("the output cannot be written: {error}"))),

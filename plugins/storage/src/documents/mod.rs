@@ -25,6 +25,8 @@ use crate::account::Limits;
 use crate::place::Place;
 use crate::query::Query;
 
+pub use store::condition::{Bound, Compiled};
+
 pub(crate) use delete::{remove_all, shrink};
 pub(crate) use index::restore;
 pub(crate) use insert::{New, checked_body, insert_all, prepared, restore_document};

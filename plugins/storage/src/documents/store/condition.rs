@@ -15,10 +15,14 @@ use crate::query::{Field, Place, Query, Side, Test};
 
 /// A parameter, or a value that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Bound {
+pub enum Bound {
+    /// A whole number.
     Integer(i64),
+    /// Any other number, and -Inf for what is missing.
     Real(f64),
+    /// A text.
     Text(String),
+    /// A boolean, or what is only told apart from the others.
     Blob(Cow<'static, [u8]>),
 }
 
@@ -83,6 +87,27 @@ impl Parameters {
 
     pub(crate) fn values(&self) -> Vec<Value<'_>> {
         self.0.iter().map(Bound::as_value).collect()
+    }
+}
+
+/// A query as SQL.
+#[derive(Debug)]
+pub struct Compiled {
+    /// A condition on the document `d`.
+    pub sql: String,
+    /// Its parameters, from `?1` on.
+    pub parameters: Vec<Bound>,
+    /// Whether it is all that the query says. Else it lets more through, never less.
+    pub is_exact: bool,
+}
+
+impl Compiled {
+    /// The condition of a query, as statements have it.
+    #[must_use]
+    pub fn of(query: &Query) -> Self {
+        let mut parameters = Parameters::default();
+        let Condition { sql, is_exact } = condition(query, &mut parameters);
+        Self { sql, parameters: parameters.0, is_exact }
     }
 }
 
