@@ -3,5 +3,6 @@
 
 mod documents;
 mod kv;
+mod moves;
 mod objects;
 mod world;
