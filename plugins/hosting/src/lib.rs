@@ -218,7 +218,8 @@ impl Plugin for Hosting {
         let status =
             AppStatus { cartridge: cartridge.clone(), apps: apps.clone(), compressed_bytes_max };
         let follower = data.clone();
-        Ok(bindings::bind(Started::new(), &host)
+        let provide = Provide { cartridge: cartridge.clone(), indexes };
+        Ok(bindings::bind(Started::new(), &host, &provide)
             .handle(EVERY_PATH, serve)
             .handle(DEPLOY, upload)
             .handle(BEGIN, list)
@@ -246,7 +247,7 @@ impl Plugin for Hosting {
             .operation(DiffDeployments::KEY, DiffDeployments { cartridge: cartridge.clone() })
             .operation(RemoveDeployment::KEY, RemoveDeployment { deploys })
             .operation(AppStatus::KEY, status)
-            .provide(SitesApi::of(Provide { cartridge: cartridge.clone(), indexes }))
+            .provide(SitesApi::of(provide))
             .provide(AppDataApi::of(data))
             .provide(BlobRefsApi::of(References { cartridge: cartridge.clone() }))
             .follow::<AppRemoved, _>(&cartridge, NAME, move |transaction, removed| {

@@ -16,7 +16,7 @@ use crate::store;
 use crate::visibility::Visibility;
 
 /// The provider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Provide {
     pub(crate) cartridge: Cartridge,
     pub(crate) indexes: Arc<Indexes>,
@@ -30,7 +30,7 @@ impl Provide {
         }
     }
 
-    async fn content(&self, hash: [u8; 32], size: u64) -> Result<Bytes> {
+    pub(crate) async fn content(&self, hash: [u8; 32], size: u64) -> Result<Bytes> {
         store::read(&self.cartridge, move |reader| content(reader, &hash, size)).await
     }
 }

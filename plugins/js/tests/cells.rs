@@ -204,6 +204,7 @@ scenarios![
     bodies_have_a_limit_that_is_named in BOTH,
     a_streamed_answer_arrives_whole in BOTH,
     types_are_taken_out_at_the_deploy_and_places_stay_right in BOTH,
+    private_files_are_read_by_the_apps_own_code in BOTH,
     a_root_main_has_a_budget_of_its_own in BOTH,
     an_app_that_uses_up_its_share_is_told_to_wait_and_its_neighbor_is_not in CELL,
     scripts_that_come_together_are_answered_one_after_another in BOTH,
@@ -423,6 +424,40 @@ async fn types_are_taken_out_at_the_deploy_and_places_stay_right(node: &Node) {
     let warnings = node.deploy("typed", &files).await;
     assert!(warnings.iter().any(|warning| warning.contains("api/main.ts:1:")), "{warnings:?}");
     assert_eq!(node.get("typed", "/api").await.code(), "LOAD_ERROR");
+}
+
+async fn private_files_are_read_by_the_apps_own_code(node: &Node) {
+    let body = "const p = fazt.private, tell = async (f) => { try { return await f() } catch (e) { return e.code } };
+        const bytes = await p.readBytes('b.bin');
+        ANSWER([await p.read('a.txt'), await p.read('no.txt') === undefined, await p.readJSON('deep/c.json'),
+            await p.readJSON('no.json'), bytes instanceof Uint8Array && [...bytes], await p.exists('/a.txt'),
+            await p.exists('../index.html'.slice(3)), await p.list(), await p.list('deep/'),
+            await tell(() => p.read('../index.html')), await tell(() => p.read('b.bin')),
+            await tell(() => p.readJSON('a.txt')), await tell(() => p.read())])";
+    let module = format!(
+        "export default {{ async fetch() {{ {} }} }}",
+        body.replace("ANSWER(", "return Response.json(")
+    );
+    let blocking = module.replace("p = fazt.private", "p = fazt.sync.private");
+    let classic = body.replace("ANSWER(", "respond(");
+    for (app, main) in [("module", module), ("blocking", blocking), ("classic", classic)] {
+        let files = [
+            ("index.html", "x"),
+            ("private/a.txt", "grüße"),
+            ("private/b.bin", "\u{1}\u{7f}"),
+            ("private/deep/c.json", r#"{"n": [1]}"#),
+            ("api/main.js", &main),
+        ];
+        node.deploy(app, &files).await;
+        let answer = node.get(app, "/api").await;
+        assert_eq!(answer.status, 200, "{app}: {}", answer.text);
+        let wanted = json!([
+            "grüße", true, { "n": [1] }, null, [1, 127], true, false,
+            ["a.txt", "b.bin", "deep/c.json"], ["deep/c.json"],
+            "INVALID_ARGUMENT", "\u{1}\u{7f}", "INVALID_JSON", "INVALID_ARGUMENT"
+        ]);
+        assert_eq!(answer.json(), wanted, "{app}");
+    }
 }
 
 async fn a_root_main_has_a_budget_of_its_own(node: &Node) {

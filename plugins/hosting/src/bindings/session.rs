@@ -1,6 +1,4 @@
-//! What apps' JavaScript calls of hosting: `fazt.session`, the workspace that an address names.
-//!
-//! `fazt.session.id()` asks nobody: the workspace comes with the request.
+//! `fazt.session`. Its `id()` asks nobody: the workspace comes with the request.
 
 use fazt_sdk::Json;
 use fazt_sdk::prelude::*;
@@ -8,7 +6,7 @@ use fazt_sdk::prelude::*;
 use crate::workspace::{RANDOM_BYTES, generate};
 
 /// Declares all functions.
-pub(crate) fn declare(manifest: Manifest) -> Manifest {
+pub(super) fn declare(manifest: Manifest) -> Manifest {
     manifest.binding(
         Binding::new("session.create")
             .synchronous()
@@ -17,7 +15,7 @@ pub(crate) fn declare(manifest: Manifest) -> Manifest {
 }
 
 /// Hands over all functions.
-pub(crate) fn bind(started: Started, host: &Host) -> Started {
+pub(super) fn bind(started: Started, host: &Host) -> Started {
     let host = host.clone();
     started.bind("session.create", move |_: Call, _: Vec<Json>| {
         let random = host.random(RANDOM_BYTES).try_into();
